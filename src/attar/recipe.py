@@ -1,0 +1,259 @@
+"""The recipe: the TOML file a user writes, checked where it is read.
+
+Every key is listed here once, as a field of a frozen dataclass; unknown keys are
+refused. Values that the recipe leaves out stay None: the plan derives them and
+says why.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from attar.errors import RecipeError
+from attar.registry import did_you_mean
+
+CLAIM_METRICS = ("accuracy",)
+FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSection:
+    """Where the rows are and what their fields are called."""
+
+    train: tuple[Path, ...]
+    test: tuple[Path, ...] = ()
+    unlabeled: tuple[Path, ...] = ()
+    text: str = "text"
+    label: str = "label"
+    group: str | None = None
+    out_of_scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSection:
+    """`model`: "embedded", a hub name, or a folder. `finetune`: how it learns the task."""
+
+    model: str = "embedded"
+    finetune: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class StudentSection:
+    """`start`: a bundle whose build is still in `.attar/`, or a model folder."""
+
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Hard limits of the shipped file.
+
+    size_mb: the whole bundle, in 10^6 bytes. latency_ms: p50 of one text of 16
+    tokens on one thread of this machine. memory_mb: peak resident memory of a
+    process that loads the bundle and answers, in 10^6 bytes.
+    """
+
+    size_mb: float | None = None
+    latency_ms: float | None = None
+    memory_mb: float | None = None
+
+    def as_dict(self) -> dict[str, float]:
+        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: value for name, value in pairs if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSpec:
+    """A promise to be decided on the certify split."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A task, data, teacher, student, budget and claims. Paths are absolute."""
+
+    task: str
+    data: DataSection
+    name: str = "model"
+    teacher: TeacherSection = TeacherSection()
+    student: StudentSection = StudentSection()
+    budget: Budget = Budget()
+    claims: tuple[ClaimSpec, ...] = ()
+    folder: Path = field(default_factory=Path.cwd)
+
+    @property
+    def work(self) -> Path:
+        """The cache and checkpoints: `.attar/` beside the recipe."""
+        return self.folder / ".attar"
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe file. Raises RecipeError naming the file and the key."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: there is no such recipe") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from None
+    try:
+        table = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: the recipe is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from None
+    try:
+        return parse_recipe(table, path.resolve().parent, default_name=path.stem)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
+
+
+def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "model") -> Recipe:
+    """Check a recipe given as nested tables. Relative paths count from `folder`."""
+    _known(table, Recipe, "the recipe", absent=("folder",))
+    if "task" not in table:
+        raise RecipeError('the key "task" is missing, e.g. task = "classify"')
+    if "data" not in table or "train" not in _table(table, "data"):
+        raise RecipeError('the key "data.train" is missing: name a file of labeled rows')
+    data = _table(table, "data")
+    _known(data, DataSection, "[data]")
+    name = _text(table, "name", "the recipe") or default_name
+    if not name.strip() or any(c in name for c in "/\\\0"):
+        raise RecipeError(f"name = {name!r}: expected a plain name without slashes")
+    return Recipe(
+        task=_text(table, "task", "the recipe") or "",
+        name=name,
+        data=DataSection(
+            train=_paths(data, "train", folder),
+            test=_paths(data, "test", folder),
+            unlabeled=_paths(data, "unlabeled", folder),
+            text=_text(data, "text", "[data]") or "text",
+            label=_text(data, "label", "[data]") or "label",
+            group=_text(data, "group", "[data]"),
+            out_of_scope=_text(data, "out_of_scope", "[data]"),
+        ),
+        teacher=_teacher(_table(table, "teacher")),
+        student=_student(_table(table, "student"), folder),
+        budget=_budget(_table(table, "budget")),
+        claims=_claims(table.get("claims", [])),
+        folder=folder,
+    )
+
+
+def _teacher(table: Mapping[str, Any]) -> TeacherSection:
+    _known(table, TeacherSection, "[teacher]")
+    method = _text(table, "finetune", "[teacher]") or "auto"
+    if method not in FINETUNE_METHODS:
+        raise RecipeError(
+            f"[teacher] finetune = {method!r}.{did_you_mean(method, FINETUNE_METHODS)} "
+            f"Known: {', '.join(FINETUNE_METHODS)}."
+        )
+    return TeacherSection(_text(table, "model", "[teacher]") or "embedded", method)
+
+
+def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
+    _known(table, StudentSection, "[student]")
+    start = _text(table, "start", "[student]")
+    if start is not None and (folder / start).exists():
+        start = str(folder / start)
+    return StudentSection(start)
+
+
+def _budget(table: Mapping[str, Any]) -> Budget:
+    _known(table, Budget, "[budget]")
+    return Budget(
+        **{key: _number(table, key, "[budget]", low=0.0, open_low=True) for key in table}
+    )
+
+
+def _claims(entries: Any) -> tuple[ClaimSpec, ...]:
+    if not isinstance(entries, list):
+        raise RecipeError("claims: expected a list of tables, written [[claims]]")
+    claims = []
+    for number, entry in enumerate(entries, 1):
+        where = f"[[claims]] number {number}"
+        if not isinstance(entry, dict):
+            raise RecipeError(f"{where}: expected a table")
+        _known(entry, ClaimSpec, where)
+        metric = _text(entry, "metric", where)
+        if metric not in CLAIM_METRICS:
+            raise RecipeError(
+                f"{where}: metric = {metric!r}.{did_you_mean(str(metric), CLAIM_METRICS)} "
+                f"Known: {', '.join(CLAIM_METRICS)}."
+            )
+        if ("at_least" in entry) == ("at_most" in entry):
+            raise RecipeError(f"{where}: give exactly one of at_least and at_most")
+        claims.append(
+            ClaimSpec(
+                metric=metric,
+                at_least=_number(entry, "at_least", where, low=0.0, high=1.0),
+                at_most=_number(entry, "at_most", where, low=0.0, high=1.0),
+                confidence=_number(entry, "confidence", where, low=0.5, high=0.9999) or 0.95,
+            )
+        )
+    return tuple(claims)
+
+
+def _known(
+    table: Mapping[str, Any],
+    section: type,
+    where: str,
+    absent: tuple[str, ...] = (),
+) -> None:
+    known = [f.name for f in fields(section) if f.name not in absent]
+    for key in table:
+        if key not in known:
+            raise RecipeError(
+                f"{where} has an unknown key {key!r}.{did_you_mean(key, known)} "
+                f"Known: {', '.join(known)}."
+            )
+
+
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{key} = {value!r}: expected a table, written [{key}]")
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = table.get(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise RecipeError(f"{where}: {key} = {value!r}: expected a text that is not empty")
+    return value
+
+
+def _number(
+    table: Mapping[str, Any],
+    key: str,
+    where: str,
+    low: float,
+    high: float = float("inf"),
+    open_low: bool = False,
+) -> float | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not (low < value if open_low else low <= value) or not value <= high:
+        span = f"above {low:g}" if open_low else f"from {low:g} to {high:g}"
+        raise RecipeError(f"{where}: {key} = {value!r}: expected a number {span}")
+    return float(value)
+
+
+def _paths(table: Mapping[str, Any], key: str, folder: Path) -> tuple[Path, ...]:
+    value = table.get(key, [])
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+        raise RecipeError(f"[data] {key} = {value!r}: expected a file name or a list of them")
+    if key in table and not names:
+        raise RecipeError(f"[data] {key} is an empty list: name at least one file")
+    return tuple(folder / name for name in names)
