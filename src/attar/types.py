@@ -102,6 +102,18 @@ class Task(Protocol):
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
         """The names of the model's output columns, in order."""
 
+    def check_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Raise BundleError where a bundle's `task_settings` cannot be decoded with."""
+
+    def settings(
+        self,
+        targets: Sequence[str],
+        out_of_scope: str | None,
+        threshold: float | None = None,
+        temperature: float = 1.0,
+    ) -> dict[str, Any]:
+        """What the manifest must hold for `decode`."""
+
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Turn one batch of engine outputs into answers. Numpy only."""
 
@@ -112,6 +124,15 @@ class Task(Protocol):
 
     def chance(self, rows: Sequence[Row]) -> float:
         """What answering without reading the text would score on `rows`."""
+
+
+class Answerer(Protocol):
+    """Gives soft answers: a teacher, as far as evaluation needs one."""
+
+    name: str
+
+    def answer(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (n, columns) and embeddings (n, hidden)."""
 
 
 class Progress(Protocol):

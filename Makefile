@@ -1,0 +1,52 @@
+# Everything a developer runs. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install quickstart test lint check bench-classify clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+install: $(INSTALLED) ## Make .venv with everything and the development tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "attar needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+quickstart: $(INSTALLED) ## Build the support desk's model and try it
+	@$(BIN)/attar build apps/customer_service/recipe.toml -o support-desk.attar --force
+	@echo
+	@echo "four messages it has not seen:"
+	@$(BIN)/attar predict support-desk.attar \
+	  "Hi, I ordered a blue kettle ten days ago and it still has not arrived" \
+	  "i wnat my mony bak, wen does the refnd com??" \
+	  "Can I pay with PayPal or only by card?" \
+	  "what is a good recipe for lentil soup"
+	@echo
+	@echo "next:"
+	@echo "  $(BIN)/attar report support-desk.attar           what it can be trusted with"
+	@echo "  $(BIN)/attar verify support-desk.attar           hashes and golden examples"
+	@echo "  $(BIN)/attar predict support-desk.attar \"...\"    your own messages"
+	@echo "  copy apps/customer_service/recipe.toml, name your own data, and build again"
+
+test: $(INSTALLED) ## Run every test
+	$(BIN)/python -m pytest -q
+
+lint: $(INSTALLED) ## Style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: test lint ## What CI runs
+
+clean: ## Remove environments, caches and builds
+	rm -rf $(VENV) .venv-* .bench build dist *.egg-info src/*.egg-info
+	find . -name __pycache__ -o -name .attar | xargs rm -rf

@@ -1,0 +1,110 @@
+"""fastText, autotuned to a size on held-out rows, then refitted on all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contenders import Answers, DataSet, Rows, Variant, from_matrix, hold_out, size_name
+
+TITLE = "fastText, autotuned"
+MODULES = ("fasttext",)
+INSTALL = "pip install -c constraints.txt fasttext-numpy2-wheel"
+
+PREFIX = "__label__"
+FOUND = ("lr", "dim", "epoch", "wordNgrams", "minn", "maxn", "bucket")
+
+
+def variants(sizes: Sequence[float], options: Mapping[str, Any]) -> list[Variant]:
+    seconds = int(options["autotune_seconds"])
+    return [
+        Variant(f"fasttext-{size_name(size)}", "fasttext", size, {"autotune_s": seconds})
+        for size in sizes
+    ]
+
+
+def clean(text: str) -> str:
+    """Lower case with the punctuation set apart, as the fastText tutorial does."""
+    return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
+
+
+def write(rows: Rows, path: Path) -> str:
+    names = sorted(set(rows.labels))
+    if any(re.search(r"\s", name) for name in names):
+        raise ValueError("fastText labels cannot hold white space")
+    lines = (
+        f"{PREFIX}{label} {clean(text)}"
+        for text, label in zip(rows.texts, rows.labels, strict=True)
+    )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def cutoff_for(model: Any, size: int) -> int:
+    """How many input rows fit in `size` bytes: fastText's own estimate in autotune.cc."""
+    rows, dim = model.get_output_matrix().shape
+    left = size - 107 - 4 * (1 << 8) * dim - (16 + 4 * rows * dim)
+    return max(256, int(left // ((dim + 1) // 2 + 1 + 10)))
+
+
+def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
+    import fasttext
+
+    assert variant.size_mb is not None
+    size, threads = int(variant.size_mb * 1e6), os.cpu_count() or 1
+    part, held = hold_out(data.train)
+    tuned = fasttext.train_supervised(
+        input=write(part, work / "part.txt"),
+        autotuneValidationFile=write(held, work / "held.txt"),
+        autotuneDuration=variant.settings["autotune_s"],
+        autotuneModelSize=str(size),
+        thread=threads,
+        verbose=0,
+    )
+    arguments = tuned.f.getArgs()
+    found = {name: getattr(arguments, name) for name in FOUND}
+    everything = write(data.train, work / "all.txt")
+    ship = work / "ship"
+    ship.mkdir(parents=True, exist_ok=True)
+    path = ship / "model.ftz"
+    tuned.save_model(str(path))
+    limits = path.stat().st_size
+    refitted = False
+    probe = fasttext.train_supervised(
+        input=everything, loss=arguments.loss.name, thread=threads, verbose=0, **found
+    )
+    cutoff = cutoff_for(probe, size)
+    quantized = work / "refit.ftz"
+    probe.quantize(input=everything, qnorm=True, cutoff=cutoff, dsub=2, verbose=0)
+    probe.save_model(str(quantized))
+    if quantized.stat().st_size <= max(size, limits):
+        quantized.replace(path)
+        refitted = True
+    return {"found": found, "loss": arguments.loss.name, "refit_on_all_rows": refitted}
+
+
+class FastTextModel:
+    def __init__(self, ship: Path) -> None:
+        import fasttext
+
+        self.model = fasttext.load_model(str(ship / "model.ftz"))
+        self.classes = sorted(name.removeprefix(PREFIX) for name in self.model.get_labels())
+
+    def answers(self, texts: Sequence[str], out_of_scope: str | None) -> Answers:
+        place = {name: i for i, name in enumerate(self.classes)}
+        matrix = np.zeros((len(texts), len(self.classes)))
+        for row, text in enumerate(texts):
+            for label, value in zip(*self.model.predict(clean(text), k=-1), strict=True):
+                matrix[row, place[label.removeprefix(PREFIX)]] = value
+        return from_matrix(matrix, self.classes, out_of_scope)
+
+    def label(self, text: str) -> str:
+        return str(self.model.predict(clean(text))[0][0].removeprefix(PREFIX))
+
+
+def load(ship: Path) -> FastTextModel:
+    return FastTextModel(ship)

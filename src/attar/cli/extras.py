@@ -1,0 +1,15 @@
+"""Says which command installs a missing extra, before any work is begun."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from attar.errors import MissingExtraError
+
+PROBES = {"train": ("torch", "transformers", "onnx", "sklearn", "rich")}
+
+
+def need(extra: str, command: str) -> None:
+    """Raise MissingExtraError unless the extra's packages are there; imports none."""
+    if any(find_spec(package) is None for package in PROBES[extra]):
+        raise MissingExtraError(extra, command)

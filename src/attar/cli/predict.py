@@ -1,0 +1,54 @@
+"""attar predict: answer texts with a bundle."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Answer texts with a bundle.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--input",
+    "kind",
+    type=click.Choice(["auto", "jsonl", "csv", "lines"]),
+    default="auto",
+    show_default=True,
+    help="What standard input holds, when no TEXT is given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
+def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, threads: int) -> None:
+    """Answer each TEXT, or each row of standard input, in order.
+
+    Standard input takes JSON lines ({"text": ...}), CSV with a header that has a
+    column "text", or plain lines.
+    """
+    from attar.data.read import read_texts
+    from attar.errors import DataError
+    from attar.runtime.predictor import load
+
+    if threads < 1:
+        raise click.BadParameter("threads must be at least 1")
+    predictor = load(bundle, threads=threads)
+    source: Iterable[str] = texts
+    if not texts:
+        if sys.stdin.isatty():
+            raise DataError(
+                "no text: give it as an argument or on standard input\n"
+                f'hint: attar predict {bundle} "where is my order?"'
+            )
+        source = read_texts(sys.stdin.buffer, kind)
+    shown = list(texts)
+    for number, answer in enumerate(predictor.stream(source)):
+        if as_json:
+            click.echo(json.dumps(answer.to_json(), ensure_ascii=False))
+            continue
+        mark = "  (abstains: out of scope or unsure)" if answer.abstained else ""
+        text = f"  {shown[number]}" if shown else ""
+        click.echo(f"{answer.label:24} {answer.score:6.1%}{text}{mark}")

@@ -1,0 +1,1 @@
+"""From files to curated splits: read, find near-duplicates, split, curate."""

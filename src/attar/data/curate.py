@@ -1,0 +1,213 @@
+"""From the files of a recipe to four clean splits, with every dropped row accounted for.
+
+Certify rows are taken as they are: never filtered, never relabeled. It does not
+write files by itself (`save_dropped` does, when asked), and it labels nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attar.data import filters, reasons
+from attar.data.filters import Filtered, Neighborhood
+from attar.data.neighbors import clusters
+from attar.data.read import read_rows
+from attar.data.split import FRACTIONS, FRACTIONS_WITH_TEST, in_order, row_key, split
+from attar.errors import DataError
+from attar.files import write_atomically
+from attar.recipe import DataSection
+from attar.registry import did_you_mean
+from attar.types import Dataset, Dropped, Progress, Row, Silent, Task
+
+FEW_ROWS = 5
+MAX_UNKNOWN_SHARE = 0.01
+SPLITS = ("train", "select", "calibrate", "certify", "unlabeled")
+
+
+def curate(
+    task: Task, fields: DataSection, *, seed: int = 0, progress: Progress | None = None
+) -> Dataset:
+    """Read, clean and split the data that a recipe names.
+
+    Raises DataError for files, rows or labels that cannot be used. The result
+    depends on what the rows say and on `seed`, not on the order of the rows.
+    """
+    progress = progress or Silent()
+    progress.say("reading the data")
+    train, test, unlabeled, dropped = _read(fields)
+
+    progress.say(f"cleaning {len(train):,} train rows")
+    train = _keep(filters.usable(train), dropped)
+    train = _keep(filters.without_conflicts(train), dropped)
+    train = _keep(filters.without_duplicates(train), dropped)
+    unlabeled = _keep(filters.usable(unlabeled), dropped)
+    unlabeled = _keep(filters.without_duplicates(unlabeled), dropped)
+    progress.say("looking for near-duplicates and leaks")
+    near = Neighborhood([*train, *test, *unlabeled])
+    train = _keep(filters.without_near_duplicates(train, near), dropped)
+    train = _keep(filters.without_leaks(train, test, near), dropped)
+
+    notes = _check_labels(train, test, fields.out_of_scope) + _drop_notes(train, dropped)
+    task.check(train)
+    splits = _split(train, test, near, seed)
+    held_out = splits["select"] + splits["calibrate"] + splits["certify"]
+    unlabeled = _keep(filters.without_leaks(unlabeled, held_out, near), dropped)
+    unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
+    splits["unlabeled"] = in_order(unlabeled)
+    progress.say(f"kept {sum(map(len, splits.values())):,} rows, dropped {len(dropped):,}")
+    return Dataset(
+        **{name: tuple(splits[name]) for name in SPLITS},
+        dropped=tuple(dropped),
+        notes=tuple(notes),
+        fingerprint=_fingerprint(splits),
+    )
+
+
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """Rows and label counts by split, drops by reason, notes: ready for JSON."""
+    splits = {name: getattr(dataset, name) for name in SPLITS}
+    reason_counts = Counter(d.reason for d in dataset.dropped)
+    return {
+        "rows": {name: len(rows) for name, rows in splits.items()},
+        "labels": {
+            name: dict(sorted(Counter(row.label for row in rows if row.label is not None).items()))
+            for name, rows in splits.items()
+        },
+        "dropped": {reason: reason_counts[reason] for reason in reasons.ALL},
+        "notes": list(dataset.notes),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def save_dropped(dataset: Dataset, path: str | Path) -> None:
+    """Write the dropped rows as JSONL. Raises OutputError when the disk refuses."""
+    lines = (
+        json.dumps(
+            {
+                "file": d.row.file,
+                "row": d.row.line,
+                "text": d.row.text,
+                "label": d.row.label,
+                "reason": d.reason,
+                "detail": d.detail,
+            },
+            ensure_ascii=False,
+        )
+        for d in dataset.dropped
+    )
+    write_atomically(path, "".join(line + "\n" for line in lines).encode("utf-8"))
+
+
+def _read(fields: DataSection) -> tuple[list[Row], list[Row], list[Row], list[Dropped]]:
+    train, dropped = read_rows(fields.train, fields, labeled=True, strict=False)
+    test, _ = read_rows(fields.test, fields, labeled=True, strict=True)
+    unlabeled, more = read_rows(fields.unlabeled, fields, labeled=False, strict=False)
+    # From here on no step depends on the order of the files.
+    return in_order(train), in_order(test), in_order(unlabeled), dropped + more
+
+
+def _keep(filtered: Filtered, dropped: list[Dropped]) -> list[Row]:
+    kept, out = filtered
+    dropped += out
+    return kept
+
+
+def _check_labels(train: list[Row], test: list[Row], out_of_scope: str | None) -> list[str]:
+    """Refuse labels that cannot be learned or certified; return notes on weak ones."""
+    counts = Counter(row.label or "" for row in train)
+    if not counts:
+        raise DataError(
+            "no train row is left after cleaning. Are train and test the same file? "
+            "Name different ones, or leave test out."
+        )
+    if out_of_scope is not None and out_of_scope not in counts:
+        raise DataError(
+            f"[data] out_of_scope = {out_of_scope!r}: no train row has this label."
+            f"{did_you_mean(out_of_scope, counts)} There are: {_some(counts)}."
+        )
+    in_scope = [label for label in counts if label != out_of_scope]
+    if len(in_scope) < 2:
+        raise DataError(
+            f"the train rows left have only the label {_some(in_scope)}"
+            f"{' in scope' if out_of_scope else ''}; telling apart takes two. "
+            'Add rows of another label, or name the field: [data] label = "…".'
+        )
+    single = [label for label, n in counts.items() if n == 1]
+    if single:
+        raise DataError(
+            f"only one train row is left for {_some(single)}. "
+            "Add rows, or merge the label with another."
+        )
+    return [*_few_note(counts), *_unknown_note(counts, test)]
+
+
+def _few_note(counts: Mapping[str, int]) -> list[str]:
+    few = [label for label, n in counts.items() if n < FEW_ROWS]
+    return [f"fewer than {FEW_ROWS} train rows for {_some(few)}"] if few else []
+
+
+def _unknown_note(counts: Mapping[str, int], test: list[Row]) -> list[str]:
+    unknown = Counter(row.label or "" for row in test if row.label not in counts)
+    if not unknown:
+        return []
+    message = f"{unknown.total()} of {len(test)} test rows have labels without train rows: " + (
+        _some(unknown)
+    )
+    if unknown.total() > MAX_UNKNOWN_SHARE * len(test):
+        raise DataError(
+            f"{message}. Every such row counts as an error. Add train rows with these "
+            f"labels, or mend their spelling; train has: {_some(counts)}."
+        )
+    return [message]
+
+
+def _drop_notes(train: list[Row], dropped: list[Dropped]) -> list[str]:
+    counts = Counter(d.reason for d in dropped)
+    lost = {d.row.label for d in dropped if d.row.label} - {row.label for row in train}
+    texts = {
+        reasons.ENCODING: "rows with encoding errors were dropped",
+        reasons.LABEL_CONFLICT: "train rows whose text stands under another label were dropped",
+        reasons.LEAK: "train rows that equal, nearly equal or share a group with a test row "
+        "were dropped",
+    }
+    notes = [f"{counts[reason]} {text}" for reason, text in texts.items() if counts[reason]]
+    if lost:
+        notes.append(f"no row is left after cleaning for {_some(filter(None, lost))}")
+    return notes
+
+
+def _split(
+    train: list[Row], test: list[Row], near: Neighborhood, seed: int
+) -> dict[str, list[Row]]:
+    fractions = FRACTIONS_WITH_TEST if test else FRACTIONS
+    units = clusters(len(train), near.pairs_within(train)).tolist()
+    splits = split(train, units, fractions, seed)
+    if test:
+        splits["certify"] = test
+    empty = [name for name, rows in splits.items() if not rows]
+    if empty:
+        raise DataError(
+            f"{len(train)} train rows (in {len(set(units))} clusters of near-duplicates, or fewer "
+            f"by groups) leave nothing for {', '.join(empty)}. Add rows, or smaller groups."
+        )
+    return splits
+
+
+def _fingerprint(splits: Mapping[str, list[Row]]) -> str:
+    digest = hashlib.sha256()
+    for name in SPLITS:
+        digest.update(f"{name} {len(splits[name])}\n".encode())
+        for key in sorted(map(row_key, splits[name])):
+            digest.update(key)
+    return digest.hexdigest()
+
+
+def _some(labels: Iterable[str], most: int = 10) -> str:
+    names = sorted(labels)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name[:60]) for name in names[:most]) + more

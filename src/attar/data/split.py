@@ -1,0 +1,140 @@
+"""Cutting rows into splits: by label shares, never through a group or cluster.
+
+The same rows, fractions and seed give the same splits, whatever the order of the
+rows. It does not look for near-duplicates itself: clusters come from `neighbors`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from attar.data.neighbors import clusters as connect
+from attar.data.neighbors import normalize
+from attar.types import Row
+
+#: With a test file, which is the certify split, and without one.
+FRACTIONS_WITH_TEST = {"train": 0.84, "select": 0.08, "calibrate": 0.08}
+FRACTIONS = {"train": 0.64, "select": 0.08, "calibrate": 0.08, "certify": 0.20}
+
+Quotas = dict[str, dict[str, int]]
+
+
+def row_key(row: Row) -> bytes:
+    """Hash of what the row says, free of where it stood."""
+    parts = (row.text, row.label, row.group)
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """The rows in an order that depends on what they say, not on the files."""
+    return sorted(rows, key=lambda row: (row_key(row), row.file, row.line))
+
+
+def split(
+    rows: Sequence[Row],
+    clusters: Sequence[int],
+    fractions: Mapping[str, float],
+    seed: int = 0,
+) -> dict[str, list[Row]]:
+    """Cut `rows` into the named splits; the first of them is train.
+
+    clusters: a number for each row; rows with the same number, or the same group, are
+    one unit, and a unit goes to one split. Each label's rows are shared out by the
+    fractions, as far as units allow. Every label has a row in train, and no split
+    stays empty while train can spare a unit.
+    """
+    units = _units(rows, clusters, seed)
+    quotas = _quotas(Counter(row.label or "" for row in rows), fractions, seed)
+    placed = _place(units, quotas, list(fractions))
+    _fill_empty(placed)
+    return {name: in_order([row for unit in placed[name] for row in unit]) for name in fractions}
+
+
+def _units(rows: Sequence[Row], clusters: Sequence[int], seed: int) -> list[list[Row]]:
+    """Rows that must stay together, large units first, equal ones in an order of the seed."""
+    seen: dict[tuple[str, str], int] = {}
+    pairs = []
+    for i, (row, cluster) in enumerate(zip(rows, clusters, strict=True)):
+        pairs.append((seen.setdefault(("cluster", str(cluster)), i), i))
+        if row.group is not None:
+            pairs.append((seen.setdefault(("group", row.group), i), i))
+    members: dict[int, list[Row]] = defaultdict(list)
+    for row, unit in zip(rows, connect(len(rows), pairs).tolist(), strict=True):
+        members[unit].append(row)
+
+    def rank(unit: list[Row]) -> tuple[int, bytes, bytes]:
+        smallest = min(normalize(row.text) for row in unit)
+        # The second hash parts units whose smallest texts are equal.
+        return (-len(unit), _hash(seed, smallest), min(map(row_key, unit)))
+
+    return sorted(members.values(), key=rank)
+
+
+def _quotas(counts: Mapping[str, int], fractions: Mapping[str, float], seed: int) -> Quotas:
+    """Whole rows of each label for each split.
+
+    What rounding owes a split is carried to the next label, so that small classes
+    together still fill the small splits.
+    """
+    train = next(iter(fractions))
+    owed = dict.fromkeys(fractions, 0.0)
+    quotas = {}
+    for label in sorted(counts, key=lambda label: _hash(seed, label)):
+        exact = {name: share * counts[label] for name, share in fractions.items()}
+        quota = {name: int(value) for name, value in exact.items()}
+        for name in fractions:
+            owed[name] += exact[name] - quota[name]
+        for _ in range(counts[label] - sum(quota.values())):
+            name = max(owed, key=lambda name: (quota[train] == 0 and name == train, owed[name]))
+            quota[name] += 1
+            owed[name] -= 1.0
+        quotas[label] = quota
+    return quotas
+
+
+def _place(
+    units: Sequence[list[Row]], quotas: Quotas, names: Sequence[str]
+) -> dict[str, list[list[Row]]]:
+    """Give each unit to the split that lacks its rows most."""
+    left = {label: dict(quota) for label, quota in quotas.items()}
+    in_train: set[str] = set()
+    placed: dict[str, list[list[Row]]] = {name: [] for name in names}
+    for unit in units:
+        counts = Counter(row.label or "" for row in unit)
+        name = _most_lacking(counts, left, names) if in_train.issuperset(counts) else names[0]
+        placed[name].append(unit)
+        for label, n in counts.items():
+            left[label][name] -= n
+        if name == names[0]:
+            in_train.update(counts)
+    return placed
+
+
+def _most_lacking(counts: Counter[str], left: Quotas, names: Sequence[str]) -> str:
+    """The split where most rows of a unit are wanted; of equals, the one that lacks most."""
+
+    def gain(name: str) -> tuple[int, int]:
+        lack = {label: max(left[label][name], 0) for label in counts}
+        return sum(min(n, lack[label]) for label, n in counts.items()), sum(lack.values())
+
+    return max(names, key=gain)
+
+
+def _fill_empty(placed: dict[str, list[list[Row]]]) -> None:
+    """Move a unit of train, the smallest first, into each split that has none."""
+    train, *others = placed.values()
+    counts = Counter(row.label for unit in train for row in unit)
+    for rows in others:
+        for unit in [] if rows else sorted(train, key=len):
+            taken = Counter(row.label for row in unit)
+            if all(counts[label] > n for label, n in taken.items()):
+                train.remove(unit)
+                rows.append(unit)
+                counts -= taken
+                break
+
+
+def _hash(seed: int, text: str) -> bytes:
+    return hashlib.sha256(f"{seed}\n{text}".encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,140 @@
+"""The report: the one frozen result of a build, written here and nowhere else.
+
+`compose` makes what is sealed into the bundle; `full_report` reads it back and adds
+what only the finished file knows (its size, its hash, the measurements); `as_text`
+is that report for a terminal.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from attar.bundle import Bundle
+from attar.errors import BundleError
+
+PACKAGES = ("attar", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
+
+
+def versions() -> dict[str, str]:
+    """Versions that the content of a bundle can depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def full_report(bundle: Bundle) -> dict[str, Any]:
+    """The sealed report, with size_bytes, content_sha256, measurements and the budget's
+    limits beside what was measured. Raises BundleError for a draft without a report."""
+    sealed = bundle.report
+    if sealed is None:
+        raise BundleError(f"{bundle.path}: holds no report: it is a draft, not a finished build")
+    measurements = bundle.measurements or {}
+    measured = {
+        "size_mb": bundle.size_bytes / 1e6,
+        "latency_ms": measurements.get("latency", {}).get("p50_ms"),
+        "memory_mb": measurements.get("peak_memory_mb"),
+    }
+    limits: Mapping[str, float] = sealed.get("budget", {})
+    return {
+        **sealed,
+        "budget": {
+            name: {"limit": limits.get(name), "measured": value}
+            for name, value in measured.items()
+        },
+        "size_bytes": bundle.size_bytes,
+        "content_sha256": bundle.content_sha256,
+        "measurements": measurements,
+    }
+
+
+def exit_code(report: Mapping[str, Any]) -> int:
+    """0 when every claim is met or none was made, else 4."""
+    return 0 if all(claim["status"] == "met" for claim in report.get("claims", ())) else 4
+
+
+def as_text(report: Mapping[str, Any]) -> str:
+    """The report for a terminal: aligned columns, no color."""
+    metrics, teacher = report["metrics"], report["teacher"]["metrics"]
+    lines = [f"{report['name']}: {report['task']}, {len(report['labels'])} labels", ""]
+    rows = [("", "this model", "teacher")]
+    for key, label in _SHOWN:
+        if metrics.get(key) is not None:
+            rows.append((label, _percent(key, metrics[key]), _percent(key, teacher.get(key))))
+    lines += _columns(rows)
+    lines.append(f"measured on {report['certify_rows']:,} rows that nothing was chosen on")
+    lines.append("")
+    rows = [("budget", "limit", "measured")]
+    for name, (label, unit) in _BUDGET.items():
+        entry = report["budget"][name]
+        rows.append((label, _amount(entry["limit"], unit), _amount(entry["measured"], unit)))
+    lines += _columns(rows)
+    if report["claims"]:
+        lines.append("")
+        lines += _columns([("claim", "measured", "status"), *map(_claim, report["claims"])])
+    lines += ["", "tried on the select split:"]
+    rows = [("candidate", "size", "score")]
+    for candidate in report["candidates"]:
+        chosen = " *" if candidate["name"] == report["student"] else ""
+        size = f"{candidate['size_bytes'] / 1e6:.2f} MB"
+        rows.append((candidate["name"] + chosen, size, f"{candidate['score']:.4f}"))
+    lines += _columns(rows)
+    dropped = {k: n for k, n in report["data"].get("dropped", {}).items() if n}
+    if dropped:
+        counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        lines += ["", f"curation dropped: {counts}"]
+    lines += [f"note: {note}" for note in report["data"].get("notes", ())]
+    lines += ["", f"content sha256 {report['content_sha256']}"]
+    return "\n".join(lines)
+
+
+_SHOWN = (
+    ("accuracy", "accuracy (gold, in scope)"),
+    ("macro_f1", "macro F1"),
+    ("agreement", "agreement with teacher"),
+    ("oos_auroc", "out-of-scope AUROC"),
+    ("oos_recall", "out-of-scope abstained on"),
+    ("in_scope_abstained", "in-scope abstained on"),
+    ("accuracy_when_answering", "accuracy when answering"),
+)
+_BUDGET = {
+    "size_mb": ("size of the file", "MB"),
+    "latency_ms": ("latency, p50", "ms"),
+    "memory_mb": ("memory, peak", "MB"),
+}
+
+
+def _claim(claim: Mapping[str, Any]) -> tuple[str, str, str]:
+    sense = "at least" if claim["at_least"] is not None else "at most"
+    bound = claim["at_least"] if claim["at_least"] is not None else claim["at_most"]
+    span = f"[{claim['lower']:.4f}, {claim['upper']:.4f}] on {claim['rows']:,} rows"
+    return (
+        f"{claim['metric']} {sense} {bound:g} at {claim['confidence']:.0%}",
+        "-" if claim["value"] is None else f"{claim['value']:.4f} {span}",
+        claim["status"],
+    )
+
+
+def _percent(key: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if key in ("oos_auroc", "macro_f1") else f"{value:.2%}"
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

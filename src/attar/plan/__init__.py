@@ -1,0 +1,110 @@
+"""The plan: a recipe resolved into a student and its passes, every value with its reason.
+
+Teacher first, then a small measured search on the select split. Nothing here looks at
+calibrate or certify rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from attar.errors import InfeasibleError
+from attar.passes import Artifact, Context, Pass
+from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.frontier import infeasible
+from attar.plan.search import Candidate, measure, quick_enough, source_of
+from attar.plan.start import longest_text, start_artifact, student_location
+from attar.plan.teacher import make_teacher
+from attar.recipe import Budget, Recipe
+from attar.teachers import Teacher
+from attar.train.shapes import REPORTS, Shape, fitting_shapes
+from attar.train.start import locate
+from attar.types import Derived
+
+DEFAULT_SIZE_MB = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`start` and `passes` make the student; `context` is what the passes read."""
+
+    start: Artifact
+    passes: tuple[Pass, ...]
+    context: Context
+    teacher: Teacher
+    budget: Budget
+    candidates: tuple[Candidate, ...]
+    values: Mapping[str, Derived]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            name: {"value": derived.value, "reason": derived.reason}
+            for name, derived in self.values.items()
+        }
+
+
+def make_plan(recipe: Recipe, context: Context) -> Plan:
+    """Train the teacher, search the student, and say why. Raises InfeasibleError."""
+    values: dict[str, Derived] = {}
+    budget = _budget(recipe, values)
+    teacher_at = locate(recipe.teacher.model, recipe.folder)
+    student_at, values["start"] = student_location(recipe)
+    values["max_length"] = longest_text(teacher_at, context)
+    longest = int(values["max_length"].value)
+    teacher_start = start_artifact(teacher_at, longest, context)
+    start = start_artifact(student_at, longest, context)
+    shapes = _shapes(start, budget, context, values)
+    if not shapes:
+        raise infeasible(budget, start, teacher_start, context)
+    teacher = make_teacher(recipe.teacher, teacher_start, context, values)
+    context = replace(context, teacher=teacher)
+    candidates = tuple(measure(shape, start, context) for shape in shapes)
+    best = _best(candidates, budget)
+    values["student"] = Derived(best.name, _why(best, candidates))
+    for step in best.passes:
+        for name, value in step.settings().items():
+            values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
+    return Plan(start, best.passes, context, teacher, budget, candidates, values)
+
+
+def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:
+    if recipe.budget.size_mb is not None:
+        return recipe.budget
+    values["budget.size_mb"] = Derived(DEFAULT_SIZE_MB, "the recipe sets none: the default")
+    return replace(recipe.budget, size_mb=DEFAULT_SIZE_MB)
+
+
+def _shapes(
+    start: Artifact, budget: Budget, context: Context, values: MutableMapping[str, Derived]
+) -> list[Shape | None]:
+    """Shapes to try; None keeps the start's own, which has no layers to take from."""
+    source, pieces = source_of(TrimVocabulary().apply(start, context))
+    values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")
+    if source is None:
+        return [None]
+    assert budget.size_mb is not None
+    shapes = fitting_shapes(source, pieces, len(context.columns), budget.size_mb * 1e6)
+    if budget.latency_ms is not None:
+        shapes = quick_enough(shapes, source, start, budget.latency_ms, context)
+    return list(shapes)
+
+
+def _best(candidates: tuple[Candidate, ...], budget: Budget) -> Candidate:
+    assert budget.size_mb is not None
+    fitting = [c for c in candidates if c.size_bytes + REPORTS <= budget.size_mb * 1e6]
+    if not fitting:
+        sizes = ", ".join(f"{c.name}: {c.size_bytes / 1e6:.2f} MB" for c in candidates)
+        raise InfeasibleError(
+            f"no candidate fits {budget.size_mb:g} MB once built ({sizes}).\n"
+            "hint: raise budget.size_mb to the smallest of these"
+        )
+    return max(fitting, key=lambda c: (c.score, c.figures.get("agreement", 0.0), -c.size_bytes))
+
+
+def _why(best: Candidate, candidates: tuple[Candidate, ...]) -> str:
+    if len(candidates) == 1:
+        return "the only shape that fits the budget"
+    others = ", ".join(f"{c.name} {c.score:.4f}" for c in candidates if c is not best)
+    return f"best on select: {best.score:.4f} against {others}"

@@ -1,0 +1,56 @@
+"""The answer to an infeasible budget: what was measured, what would fit, what would help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attar.errors import InfeasibleError
+from attar.passes import Artifact, Context
+from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.search import latency_of, measure, source_of
+from attar.plan.teacher import frozen_teacher
+from attar.recipe import Budget
+from attar.train.shapes import bundle_bytes, no_layer_shapes
+
+SHOWN = 3
+
+
+def infeasible(
+    budget: Budget, start: Artifact, teacher_start: Artifact, context: Context
+) -> InfeasibleError:
+    """Measure the smallest students, taught by the frozen teacher, which takes seconds."""
+    source, pieces = source_of(TrimVocabulary().apply(start, context))
+    assert source is not None
+    context = replace(context, teacher=frozen_teacher(teacher_start, context))
+    shapes = no_layer_shapes(source)[-SHOWN:]
+    lines = []
+    for shape in shapes:
+        found = measure(shape, start, context)
+        size = bundle_bytes(shape, source, pieces, len(context.columns)) / 1e6
+        latency = latency_of(shape, source, start, context)
+        lines.append(
+            f"  {shape.name:24} {size:6.3f} MB  {latency:6.3f} ms  "
+            f"accuracy on select {found.figures.get('accuracy', 0.0):.3f}"
+        )
+    smallest = bundle_bytes(shapes[-1], source, pieces, len(context.columns)) / 1e6
+    return InfeasibleError(
+        f"no student meets the budget ({_words(budget)}).\n"
+        "The smallest, measured with the frozen teacher and no search:\n"
+        + "\n".join(lines)
+        + f"\nThe nearest feasible budget: size_mb = {_round_up(smallest)}"
+        + (f", latency_ms = {_round_up(latency_of(shapes[-1], source, start, context))}"
+           if budget.latency_ms is not None else "")
+        + f"\nMost bytes are the vocabulary: {pieces:,} pieces that the texts use. A narrower "
+        "domain needs fewer; more labels or a larger teacher raise the accuracy at a size."
+    )
+
+
+def _words(budget: Budget) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in budget.as_dict().items())
+
+
+def _round_up(value: float) -> float:
+    step = 0.01
+    return round((int(value / step) + 1) * step, 2)
+
+

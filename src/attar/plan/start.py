@@ -1,0 +1,83 @@
+"""Where teacher and student start: pretrained or earlier models, as cached artifacts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from attar.bundle import read_bundle
+from attar.errors import TeacherError
+from attar.passes import Artifact, Context, fingerprint
+from attar.recipe import Recipe
+from attar.train.encoders import TransformerEncoder
+from attar.train.start import identity, locate, start_model
+from attar.types import Derived
+
+BUILDS = "builds"
+CACHE = "cache"
+
+
+def longest_text(location: str, context: Context) -> Derived:
+    """Tokens that texts are cut to: what 99.5 % of the train texts need, in steps of 8."""
+    probe = start_model(location, context.task.name, len(context.columns), 512)
+    tokens = probe.tokens(row.text for row in context.dataset.train)
+    needed = int(np.percentile([len(ids) for ids in tokens], 99.5))
+    limit = 512
+    if isinstance(probe.encoder, TransformerEncoder):
+        limit = probe.encoder.positions
+    longest = max(16, min(limit, -(-needed // 8) * 8))
+    return Derived(longest, f"99.5 % of the train texts have at most {needed} tokens; by eights")
+
+
+def start_artifact(location: str, max_length: int, context: Context) -> Artifact:
+    """The model at `location` with a new head, in the cache."""
+    name, columns = context.task.name, len(context.columns)
+    key = fingerprint("start", identity(location), name, columns, max_length, context.seed)
+    folder = context.cache / f"start-{key[:16]}"
+    if not folder.is_dir():
+        import torch
+
+        torch.manual_seed(context.seed)
+        model = start_model(location, name, columns, max_length)
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        model.save(partial)
+        partial.rename(folder)
+    return Artifact(folder, key)
+
+
+def student_location(recipe: Recipe) -> tuple[str, Derived]:
+    """Where the student's weights come from: the teacher's encoder unless the recipe
+    names a folder, a hub model or a bundle whose build is still there."""
+    wanted = recipe.student.start
+    if wanted is None:
+        location = locate(recipe.teacher.model, recipe.folder)
+        return location, Derived(recipe.teacher.model, "the teacher's encoder")
+    reason = Derived(Path(wanted).name, "the recipe names it")
+    if Path(wanted).is_file():
+        return str(built_model(Path(wanted), recipe.work)), reason
+    return locate(wanted, recipe.folder), reason
+
+
+def built_model(bundle: Path, work: Path) -> Path:
+    """The torch model that a bundle was made from, found by its build's fingerprint."""
+    build = read_bundle(bundle).manifest["build"]["fingerprint"]
+    beside = bundle.resolve().parent / ".attar"
+    for root in (work, beside):
+        record = root / BUILDS / f"{build}.txt"
+        if record.exists() and (root / CACHE / record.read_text().strip()).is_dir():
+            return root / CACHE / record.read_text().strip()
+    raise TeacherError(
+        f"[student] start = {bundle.name!r}: its build is neither in {work} nor in {beside}\n"
+        "hint: copy the `.attar` folder of its recipe there, or name a model folder instead"
+    )
+
+
+def record_build(work: Path, build: str, model: Artifact) -> None:
+    """Remember which torch model became the bundle with this build fingerprint."""
+    record = work / BUILDS / f"{build}.txt"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(model.folder.name + "\n")

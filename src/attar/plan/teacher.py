@@ -1,0 +1,63 @@
+"""Which teacher a build trains, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+from attar.passes import Artifact, Context
+from attar.passes.finetune import Finetune, Method
+from attar.recipe import TeacherSection
+from attar.teachers import Teacher
+from attar.teachers.ensemble import Ensemble
+from attar.teachers.local import AnswerTexts, LocalTeacher
+from attar.train.models import Model
+from attar.types import Derived
+
+ROWS_SEEN = 45_000
+
+
+def make_teacher(
+    section: TeacherSection, start: Artifact, context: Context, values: MutableMapping[str, Derived]
+) -> Teacher:
+    """Fine-tune the teacher on train; its frozen twin with a fitted head stands beside it."""
+    rows = len(context.dataset.train)
+    method, reason = section.finetune, "the recipe says so"
+    if method == "auto":
+        method, reason = "full", "every weight: the best teacher that a laptop trains"
+    epochs = max(3, min(12, round(ROWS_SEEN / rows)))
+    values["teacher.model"] = Derived(section.model, "the recipe's teacher")
+    values["teacher.finetune"] = Derived(method, reason)
+    values["teacher.epochs"] = Derived(
+        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 12 times the {rows:,} of train"
+    )
+    frozen = frozen_teacher(start, context)
+    if method == "frozen":
+        return frozen
+    step = Finetune(method=_method(method), epochs=epochs)
+    tuned = _local(step, start, context)
+    values["teacher.members"] = Derived(
+        "fine-tuned, frozen", "the mean of both errs less often than either"
+    )
+    return Ensemble([tuned, frozen])
+
+
+def frozen_teacher(start: Artifact, context: Context) -> Teacher:
+    """The pretrained encoder as it is, with a logistic regression as head."""
+    return _local(Finetune(method="frozen"), start, context)
+
+
+def _local(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:
+    tuned = step.apply(start, context)
+
+    def load() -> AnswerTexts:
+        model = Model.load(tuned.folder)
+        return lambda texts: model.answer(texts, context.progress, f"teacher, {step.method}")
+
+    return LocalTeacher(step.method, tuned.fingerprint, load, context.cache)
+
+
+def _method(name: str) -> Method:
+    methods: dict[str, Method] = {
+        "full": "full", "top_layers": "top_layers", "lora": "lora", "frozen": "frozen"
+    }
+    return methods[name]

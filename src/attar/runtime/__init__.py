@@ -1,0 +1,1 @@
+"""Answering from a bundle, without torch."""

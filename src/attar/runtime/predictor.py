@@ -1,0 +1,231 @@
+"""The Predictor: opens a bundle and answers texts.
+
+Text in, answers out: tokenize, run the engine in batches of similar length, decode.
+It does not read data files, measure itself, or decide what follows an abstention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from attar.bundle import TOKENIZER, Bundle, read_bundle
+from attar.errors import BundleError, DataError, RecipeError
+from attar.runtime.engines import ENGINES, Engine
+from attar.tasks import TASKS
+from attar.types import Outputs, Prediction
+
+MAX_CHARACTERS = 1_000_000
+#: No tokenizer in use averages more characters a token; the rest would be truncated.
+CHARACTERS_PER_TOKEN = 64
+#: Integer kernels round differently on different processors.
+GOLDEN_TOLERANCE = 0.02
+
+#: One text as the model reads it: its token ids, at least one.
+Ids = list[int]
+
+
+def load(path: str | Path, threads: int = 1) -> Predictor:
+    """Open a bundle. Raises BundleError when it is damaged, hostile or of an unknown version."""
+    return Predictor(read_bundle(path), threads=threads)
+
+
+class Predictor:
+    """Answers texts with the model of one bundle; safe to share between threads.
+
+    threads: of the engine, for one call. batch_tokens: the most tokens, padding
+    included, that run at once. A dynamically quantized model scales activations over
+    the whole batch, so a score can change slightly with its neighbors;
+    batch_tokens=1 runs every text alone, as a single text is.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 1, batch_tokens: int = 4096) -> None:
+        if threads < 1 or batch_tokens < 1:
+            raise ValueError("threads and batch_tokens are at least 1")
+        self.path = bundle.path
+        self.manifest = bundle.manifest
+        self.content_sha256 = bundle.content_sha256
+        self.report = bundle.report
+        self.golden = bundle.golden
+        self._where = str(bundle.path)
+        self._batch_tokens = batch_tokens
+        self._pad = int(self.manifest["input"]["pad_id"])
+        self._max_length = int(self.manifest["input"]["max_length"])
+        self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * self._max_length)
+        try:
+            self._task = TASKS.get(self.manifest["task"])
+            self._task.check_manifest(self.manifest)
+            self._tokenizer = _load_tokenizer(bundle, self._max_length)
+            self._engine = _load_engine(bundle, threads)
+            # A first run finds outputs of the wrong shape now and not in the middle of a job.
+            outputs = self._run([self._encode("")])
+            self._task.decode(outputs, self.manifest)
+        except RecipeError as error:  # a name that no registry has
+            raise BundleError(f"{self._where}: {error} Upgrade: pip install -U attar") from None
+        except BundleError as error:
+            raise BundleError(f"{self._where}: {error}") from None
+        embedding = outputs.get("embedding")
+        self._dimensions = (
+            embedding.shape[1] if embedding is not None and embedding.ndim == 2 else None
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in scope, in the model's order; empty for a task without labels."""
+        return tuple(self.manifest["task_settings"].get("labels", ()))
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        return tuple(self.manifest["capabilities"])
+
+    # A str is also a sequence of str: the first signature that fits counts.
+    @overload
+    def __call__(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, texts: Sequence[str]) -> list[Prediction]: ...
+    def __call__(self, texts: str | Sequence[str]) -> Prediction | list[Prediction]:
+        """Answer one text, or several in their order. Raises DataError for what is no text."""
+        if isinstance(texts, str):
+            _check(texts, "the text")
+            return self._task.decode(self._run([self._encode(texts)]), self.manifest)[0]
+        return self._answer(texts, first=1)
+
+    def stream(self, texts: Iterable[str], batch: int = 256) -> Iterator[Prediction]:
+        """Answer texts as they come, in order, holding `batch` of them at a time."""
+        if isinstance(texts, str | bytes):
+            raise DataError("stream takes several texts, not one: pass a list or an iterator")
+        source, position = iter(texts), 1
+        while chunk := list(islice(source, batch)):
+            yield from self._answer(chunk, position)
+            position += len(chunk)
+
+    def embed(self, texts: str | Sequence[str]) -> NDArray[np.float32]:
+        """The pooled embedding of each text, (texts, dimensions)."""
+        if "embed" not in self.capabilities or self._dimensions is None:
+            raise BundleError(
+                f"{self._where}: gives no embeddings. It can: {', '.join(self.capabilities)}."
+            )
+        encoded = self._encode_all([texts] if isinstance(texts, str) else texts, first=1)
+        embeddings = np.empty((len(encoded), self._dimensions), dtype=np.float32)
+        for chosen, outputs in self._batches(encoded):
+            embeddings[chosen] = outputs["embedding"]
+        return embeddings
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens that the model reads of this text."""
+        return len(self._encode(text))
+
+    def verify(self) -> list[str]:
+        """Replay the golden examples, each alone; return what differs, nothing when all agree.
+
+        Labels must be equal. Scores may differ by GOLDEN_TOLERANCE, because int8 kernels
+        round differently on different processors; an abstention may differ only there.
+        """
+        if not self.golden:
+            return ["golden.jsonl: the bundle holds no golden examples"]
+        failures = []
+        for number, example in enumerate(self.golden, 1):
+            problem = self._replay(example)
+            if problem:
+                failures.append(f"golden.jsonl, line {number}: {problem}")
+        return failures
+
+    def _replay(self, example: Mapping[str, Any]) -> str | None:
+        text, label, score = (example.get(key) for key in ("text", "label", "score"))
+        if not isinstance(text, str) or not isinstance(score, int | float):
+            return "is not a golden example: expected text, label, score and abstained"
+        answer = self(text)
+        if answer.label != label:
+            return f"label {answer.label!r} instead of {label!r} for {text[:80]!r}"
+        if not abs(answer.score - score) <= GOLDEN_TOLERANCE:
+            return f"score {answer.score:.4f} instead of {score:.4f} for {text[:80]!r}"
+        threshold = self.manifest["task_settings"].get("threshold")
+        near = threshold is not None and abs(score - threshold) <= GOLDEN_TOLERANCE
+        if answer.abstained != example.get("abstained") and not near:
+            return f"abstained is {answer.abstained} for {text[:80]!r}"
+        return None
+
+    def _answer(self, texts: Sequence[str], first: int) -> list[Prediction]:
+        encoded = self._encode_all(texts, first)
+        answers: dict[int, Prediction] = {}
+        for chosen, outputs in self._batches(encoded):
+            answers.update(zip(chosen, self._task.decode(outputs, self.manifest), strict=True))
+        return [answers[position] for position in range(len(encoded))]
+
+    def _encode(self, text: str) -> Ids:
+        try:
+            ids: Ids = self._tokenizer.encode(text[: self._max_characters]).ids
+        except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
+            clean = text[: self._max_characters].encode("utf-8", "replace").decode("utf-8")
+            ids = self._tokenizer.encode(clean).ids
+        return ids or [self._pad]
+
+    def _encode_all(self, texts: Sequence[str], first: int) -> list[Ids]:
+        if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
+            raise DataError(f"expected a text or a list of texts, not a {type(texts).__name__}")
+        encoded = []
+        for position, text in enumerate(texts, first):
+            _check(text, f"text number {position}")
+            encoded.append(self._encode(text))
+        return encoded
+
+    def _batches(self, encoded: Sequence[Ids]) -> Iterator[tuple[list[int], Outputs]]:
+        """Run everything, shortest first; yields positions in `encoded` and their outputs."""
+        batch: list[int] = []
+        for position in sorted(range(len(encoded)), key=lambda p: len(encoded[p])):
+            if batch and len(encoded[position]) * (len(batch) + 1) > self._batch_tokens:
+                yield batch, self._run([encoded[p] for p in batch])
+                batch = []
+            batch.append(position)
+        if batch:
+            yield batch, self._run([encoded[p] for p in batch])
+
+    def _run(self, rows: Sequence[Ids]) -> Outputs:
+        if len(rows) == 1:
+            input_ids = np.array(rows, dtype=np.int64)  # (1, length)
+            return self._engine.run(input_ids, np.ones_like(input_ids))
+        length = max(map(len, rows))
+        input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
+        mask = np.zeros_like(input_ids)
+        for i, ids in enumerate(rows):
+            input_ids[i, : len(ids)] = ids
+            mask[i, : len(ids)] = 1
+        return self._engine.run(input_ids, mask)
+
+
+def _check(text: object, what: str) -> None:
+    if not isinstance(text, str):
+        raise DataError(f"{what} is a {type(text).__name__}; expected a str")
+    if len(text) > MAX_CHARACTERS:
+        raise DataError(
+            f"{what} has {len(text)} characters; at most {MAX_CHARACTERS} are taken. Split it."
+        )
+
+
+def _load_tokenizer(bundle: Bundle, max_length: int) -> Tokenizer:
+    content = bundle.read(TOKENIZER)
+    try:
+        tokenizer = Tokenizer.from_buffer(content)
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        tokenizer.encode("a")
+    except BaseException as error:  # a panic of the Rust library is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        raise BundleError(f"{TOKENIZER} cannot be used: {error}") from None
+    return tokenizer
+
+
+def _load_engine(bundle: Bundle, threads: int) -> Engine:
+    parts = [part for part in bundle.manifest["parts"] if part["role"] == "model"]
+    if len(parts) != 1:
+        raise BundleError(f"has {len(parts)} parts of the role 'model', not one")
+    engine = ENGINES.get(parts[0]["engine"])()
+    engine.load({name: bundle.read(name) for name in parts[0]["files"]}, threads)
+    return engine

@@ -1,0 +1,8 @@
+"""The tasks, by name. One file a task; nothing is imported until a task is asked for."""
+
+from __future__ import annotations
+
+from attar.registry import Registry
+from attar.types import Task
+
+TASKS: Registry[Task] = Registry("tasks", {"classify": "attar.tasks.classify:CLASSIFY"})

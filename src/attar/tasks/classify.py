@@ -1,0 +1,181 @@
+"""Classify: one label for a text, or an abstention when the text is out of scope.
+
+The model has one output column a label: the labels in scope, sorted, then the
+out-of-scope label if the data has one. An answer is always the best label in
+scope; an out-of-scope text shows in a low score, because its column takes the
+probability. It fits neither the threshold nor the temperature.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from attar.errors import BundleError, DataError
+from attar.metrics import accuracy, auroc, macro_f1, softmax
+from attar.types import Alternative, Outputs, Prediction, Row
+
+ALTERNATIVES = 3
+
+
+class Classify:
+    """The task "classify"."""
+
+    name = "classify"
+    capabilities: tuple[str, ...] = ("label", "embed")
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Raise DataError where labeled rows cannot be learned from."""
+        if not rows:
+            raise DataError("there are no labeled rows: data.train names no usable row")
+        for row in rows:
+            if row.label is None:
+                raise DataError(f"{row.place}: the label is missing")
+        counts = Counter(row.label for row in rows)
+        if len(counts) < 2:
+            raise DataError(
+                f"{rows[0].file}: all {len(rows)} rows have the label {rows[0].label!r}; "
+                "a classifier needs at least two labels"
+            )
+        for row in rows:
+            if counts[row.label] == 1:
+                raise DataError(
+                    f"{row.place}: the label {row.label!r} has this one row only; "
+                    "add rows of that label or take it out"
+                )
+
+    def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
+        """The labels in scope, sorted, then the out-of-scope label if a row has it."""
+        labels = {row.label for row in rows if row.label is not None}
+        in_scope = sorted(labels - {out_of_scope})
+        if len(in_scope) < 2:
+            raise DataError(
+                f"the rows have {len(in_scope)} label(s) in scope (out of scope: "
+                f"{out_of_scope!r}); a classifier needs at least two"
+            )
+        last = (out_of_scope,) if out_of_scope is not None and out_of_scope in labels else ()
+        return (*in_scope, *last)
+
+    def settings(
+        self,
+        targets: Sequence[str],
+        out_of_scope: str | None,
+        threshold: float | None = None,
+        temperature: float = 1.0,
+    ) -> dict[str, Any]:
+        """The manifest's `task_settings` for the columns that `targets` returned."""
+        return {
+            "labels": [label for label in targets if label != out_of_scope],
+            "out_of_scope": out_of_scope if out_of_scope in targets else None,
+            "threshold": threshold,
+            "temperature": temperature,
+        }
+
+    def check_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Raise BundleError where `task_settings` cannot be decoded with."""
+        settings = manifest["task_settings"]
+        labels = settings.get("labels")
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise BundleError("manifest.json: task_settings.labels: expected a list of texts")
+        if not labels or len(set(labels)) != len(labels):
+            raise BundleError("manifest.json: task_settings.labels: empty, or a label twice")
+        out_of_scope = settings.get("out_of_scope")
+        if out_of_scope is not None and (
+            not isinstance(out_of_scope, str) or out_of_scope in labels
+        ):
+            raise BundleError("manifest.json: task_settings.out_of_scope: expected another label")
+        if "out_of_scope" not in settings or "threshold" not in settings:
+            raise BundleError("manifest.json: task_settings lacks out_of_scope or threshold")
+        threshold, temperature = settings["threshold"], settings.get("temperature")
+        if threshold is not None and not _is_number(threshold):
+            raise BundleError("manifest.json: task_settings.threshold: expected a number or null")
+        if not _is_number(temperature) or not temperature > 0:
+            raise BundleError("manifest.json: task_settings.temperature: expected a number above 0")
+
+    def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
+        """Answers from `logits` (batch, columns); see `targets` for the columns."""
+        settings = manifest["task_settings"]
+        labels, threshold = settings["labels"], settings["threshold"]
+        columns = len(labels) + (settings["out_of_scope"] is not None)
+        logits = outputs.get("logits")
+        if logits is None or logits.ndim != 2 or logits.shape[1] != columns:
+            shape = None if logits is None else logits.shape
+            raise BundleError(
+                f"the model's output 'logits' has the shape {shape}; the manifest's labels "
+                f"need (batch, {columns}). The bundle was put together wrongly."
+            )
+        if not np.isfinite(logits).all():
+            raise BundleError("the model's output 'logits' holds values that are not numbers")
+        if settings["temperature"] != 1.0:
+            logits = logits / np.float32(settings["temperature"])
+        in_scope = softmax(logits)[:, : len(labels)]  # (batch, labels)
+        order = np.argsort(-in_scope, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
+        best = in_scope[np.arange(len(order))[:, None], order]
+        return [
+            Prediction(
+                label=labels[row[0]],
+                score=scores[0],
+                abstained=threshold is not None and scores[0] < threshold,
+                alternatives=tuple(
+                    Alternative(labels[column], score)
+                    for column, score in zip(row[1:], scores[1:], strict=True)
+                ),
+            )
+            for row, scores in zip(order.tolist(), best.tolist(), strict=True)
+        ]
+
+    def metrics(
+        self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
+    ) -> dict[str, float]:
+        """Point estimates; NaN where undefined.
+
+        accuracy and macro_f1 take the rows in scope and ignore abstention; a gold
+        label that the model does not know counts as an error. With out-of-scope rows:
+        oos_auroc (scores in scope above those outside), oos_recall (share of
+        out-of-scope rows abstained on), in_scope_abstained (share of in-scope rows
+        abstained on), accuracy_when_answering (in-scope rows not abstained on).
+        """
+        pairs = list(zip(rows, answers, strict=True))
+        inside = [(row.label or "", a) for row, a in pairs if not _outside(row, out_of_scope)]
+        outside = [a for row, a in pairs if _outside(row, out_of_scope)]
+        gold, labels = [label for label, _ in inside], [a.label for _, a in inside]
+        found = {
+            "accuracy": accuracy(gold, labels),
+            "macro_f1": macro_f1(gold, labels),
+            "in_scope_rows": float(len(inside)),
+            "rows": float(len(pairs)),
+        }
+        if outside:
+            answered = [(label, a.label) for label, a in inside if not a.abstained]
+            found |= {
+                "oos_auroc": auroc([a.score for _, a in inside], [a.score for a in outside]),
+                "oos_rows": float(len(outside)),
+                "oos_recall": sum(a.abstained for a in outside) / len(outside),
+                "in_scope_abstained": (
+                    1.0 - len(answered) / len(inside) if inside else float("nan")
+                ),
+                "accuracy_when_answering": accuracy(
+                    [label for label, _ in answered], [label for _, label in answered]
+                ),
+            }
+        return found
+
+    def chance(self, rows: Sequence[Row]) -> float:
+        """Share of the most frequent label; pass the rows in scope. NaN without rows."""
+        counts = Counter(row.label for row in rows)
+        return max(counts.values()) / len(rows) if rows else float("nan")
+
+
+def _outside(row: Row, out_of_scope: str | None) -> bool:
+    return out_of_scope is not None and row.label == out_of_scope
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+CLASSIFY = Classify()

@@ -1,0 +1,1 @@
+"""Torch side of attar: models, heads and the only training loop."""

@@ -1,0 +1,9 @@
+"""Heads: pooled embedding in, the task's columns out. One file a task."""
+
+from __future__ import annotations
+
+from attar.registry import Registry
+
+HEADS: Registry[type] = Registry(
+    "heads", {"classify": "attar.train.heads.classify:ClassifyHead"}
+)

@@ -1,0 +1,37 @@
+"""The head of the classify task: dropout and one linear layer."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ClassifyHead(nn.Module):
+    """Logits over the task's columns from the pooled embedding."""
+
+    def __init__(self, hidden: int, columns: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, columns)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.dropout(embedding))  # (batch, columns)
+        return logits
+
+    @staticmethod
+    def gold_loss(logits: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy; target holds column indices, -1 where nobody labeled the row."""
+        labeled = target >= 0
+        if not bool(labeled.any()):
+            return logits.sum() * 0.0
+        return functional.cross_entropy(logits[labeled], target[labeled])
+
+    @staticmethod
+    def soft_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence from the teacher's softened distribution,
+        times T² so that gradients keep their scale (Hinton et al. 2015, §2)."""
+        return temperature**2 * functional.kl_div(
+            functional.log_softmax(logits / temperature, dim=-1),
+            functional.softmax(teacher / temperature, dim=-1),
+            reduction="batchmean",
+        )

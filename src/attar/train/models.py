@@ -1,0 +1,115 @@
+"""The torch model of a build: encoder, mean pool, head and tokenizer in one folder.
+
+A saved model is data only: `attar.json` (how to rebuild the modules),
+`model.safetensors` and `tokenizer.json`. Finding and checking the model to start
+from is the job of `start.py`; turning one into ONNX that of the export pass.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from attar.train.batches import TokenBatch, padded_batches
+from attar.train.encoders import Encoder, encoder_from_spec
+from attar.train.heads import HEADS
+from attar.types import Progress, Silent
+
+
+def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """Mean over real tokens: (batch, time, hidden) -> (batch, hidden)."""
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+
+
+class Model(nn.Module):
+    """Text classifier under construction. forward -> (logits, embedding)."""
+
+    def __init__(
+        self, task: str, encoder: Encoder, columns: int, tokenizer: Tokenizer, max_length: int
+    ) -> None:
+        super().__init__()
+        self.task = task
+        self.encoder = encoder
+        self.columns = columns
+        self.head = HEADS.get(task)(encoder.hidden, columns)
+        self.max_length = max_length
+        self.set_tokenizer(tokenizer)
+
+    @property
+    def parameters_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def set_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Use this tokenizer, cutting at `max_length`; padding is done batch by batch."""
+        self.pad_id = (tokenizer.padding or {}).get("pad_id") or pad_id_of(tokenizer)
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.max_length)
+        self.tokenizer = tokenizer
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = mean_pool(self.encoder(input_ids, attention_mask), attention_mask)
+        return self.head(embedding), embedding
+
+    def tokens(self, texts: Iterable[str]) -> list[list[int]]:
+        return [e.ids for e in self.tokenizer.encode_batch_fast(list(texts))]
+
+    @torch.no_grad()
+    def answer(
+        self, texts: Sequence[str], progress: Progress | None = None, what: str = "answer"
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (n, columns) and embeddings (n, hidden), in the order of `texts`."""
+        self.eval()
+        logits = np.zeros((len(texts), self.columns), np.float32)
+        pooled = np.zeros((len(texts), self.encoder.hidden), np.float32)
+        batches = padded_batches(self.tokens(texts), self.pad_id, batch_size=64)
+        shown: Iterable[TokenBatch] = (progress or Silent()).track(batches, what, len(batches))
+        for batch in shown:
+            batch_logits, batch_pooled = self(batch.input_ids, batch.attention_mask)
+            logits[batch.rows] = batch_logits.numpy()
+            pooled[batch.rows] = batch_pooled.numpy()
+        return logits, pooled
+
+    def save(self, folder: Path) -> None:
+        settings = {
+            "task": self.task,
+            "columns": self.columns,
+            "max_length": self.max_length,
+            "encoder": self.encoder.spec(),
+        }
+        text = json.dumps(settings, indent=1, sort_keys=True, default=str)
+        (folder / "attar.json").write_text(text)
+        (folder / "tokenizer.json").write_text(self.tokenizer.to_str())
+        state = {k: v.detach().contiguous().clone() for k, v in self.state_dict().items()}
+        save_file(state, folder / "model.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        settings: dict[str, Any] = json.loads((folder / "attar.json").read_text())
+        model = cls(
+            settings["task"],
+            encoder_from_spec(settings["encoder"]),
+            settings["columns"],
+            Tokenizer.from_file(str(folder / "tokenizer.json")),
+            settings["max_length"],
+        )
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        return model
+
+
+def pad_id_of(tokenizer: Tokenizer) -> int:
+    """The id of the padding token under its usual names, else 0: masked anyway."""
+    for name in ("[PAD]", "<pad>", "<|padding|>"):
+        found = tokenizer.token_to_id(name)
+        if found is not None:
+            return int(found)
+    return 0

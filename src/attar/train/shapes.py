@@ -1,0 +1,119 @@
+"""Student shapes: what a small model can look like, and how many bytes each takes.
+
+The plan lists the shapes that fit a size budget and measures a few of them. Sizes
+here are computed, not measured; the test suite holds them against real files, and a
+build checks the finished file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FLOAT = 4
+GRAPH = 4_000  # nodes and names of an int8 graph, without layers
+LAYER_GRAPH = 13_500  # the same for one transformer layer
+REPORTS = 30_000  # report, card, golden examples and manifest in a finished bundle
+TOKENIZER_BYTES = 7.0  # a piece, deflated
+
+HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
+RANKS = (256, 192, 128, 96, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The encoder that students are cut from."""
+
+    layers: int
+    hidden: int
+    feed_forward: int
+    positions: int
+    can_narrow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A student. With layers: a transformer; without: a convolution of width `hidden`."""
+
+    layers: tuple[int, ...]
+    hidden: int
+    feed_forward: int | None = None
+    rank: int | None = None
+
+    @property
+    def family(self) -> str:
+        return "layers" if self.layers else "no layers"
+
+    @property
+    def name(self) -> str:
+        if not self.layers:
+            return f"no layers, {self.hidden} wide"
+        count = len(self.layers)
+        parts = [f"{count} layer{'s' if count > 1 else ''}"]
+        if self.feed_forward is not None:
+            parts.append(f"feed-forward {self.feed_forward}")
+        if self.rank is not None:
+            parts.append(f"embedding rank {self.rank}")
+        return ", ".join(parts)
+
+
+def bundle_bytes(shape: Shape, source: Source, pieces: int, columns: int) -> int:
+    """Size of the finished int8 bundle, in bytes."""
+    hidden = shape.hidden
+    total = GRAPH + REPORTS + TOKENIZER_BYTES * pieces
+    total += columns * (hidden + 3 * FLOAT)
+    if not shape.layers:
+        return round(total + pieces * (hidden + FLOAT) + hidden * (3 * hidden + 2 * FLOAT))
+    width = shape.rank or hidden
+    total += pieces * (width + FLOAT) + (shape.rank or 0) * hidden
+    total += source.positions * (hidden + FLOAT) + 2 * hidden
+    inner = shape.feed_forward or source.feed_forward
+    layer = 4 * hidden * hidden + 2 * hidden * inner
+    layer += FLOAT * (9 * hidden + inner) + 5 * (5 * hidden + inner)
+    return round(total + len(shape.layers) * (layer + LAYER_GRAPH))
+
+
+def spread_layers(count: int, of: int) -> tuple[int, ...]:
+    """`count` of `of` layer numbers, evenly spread, the first and the last among them."""
+    if count == 1:
+        return (0,)
+    return tuple(round(i * (of - 1) / (count - 1)) for i in range(count))
+
+
+def fitting_shapes(
+    source: Source, pieces: int, columns: int, limit_bytes: float
+) -> list[Shape]:
+    """A handful of shapes under the limit: of each kind the largest that fits.
+
+    The kinds: layers as they are; layers with half of their feed-forward neurons; no
+    layers. Deeper models come first. Empty when not even the smallest fits.
+    """
+
+    def fits(shape: Shape) -> bool:
+        return bundle_bytes(shape, source, pieces, columns) <= limit_bytes
+
+    found: list[Shape] = []
+    inners = [None, source.feed_forward // 2] if source.can_narrow else [None]
+    for inner in inners:
+        deepest = _deepest(source, inner, fits)
+        if deepest is not None:
+            found.append(deepest)
+    if len(found) == 2 and len(found[0].layers) == len(found[1].layers):
+        del found[1]  # the same depth, narrower: nothing to gain
+    found += [shape for shape in no_layer_shapes(source) if fits(shape)][:1]
+    return found
+
+
+def no_layer_shapes(source: Source) -> list[Shape]:
+    """Shapes without layers, widest first."""
+    return [Shape((), hidden) for hidden in HIDDEN_SIZES if hidden <= source.hidden]
+
+
+def _deepest(source: Source, inner: int | None, fits: object) -> Shape | None:
+    assert callable(fits)
+    for count in range(source.layers, 0, -1):
+        layers = spread_layers(count, source.layers)
+        for rank in (None, *(r for r in RANKS if r < source.hidden)):
+            shape = Shape(layers, source.hidden, inner, rank)
+            if fits(shape):
+                return shape
+    return None
