@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test lint check bench-classify clean
+.PHONY: help install quickstart test test-base lint check bench-classify clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -39,13 +39,23 @@ quickstart: $(INSTALLED) ## Build the support desk's model and try it
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest -q
 
+test-base: ## The runtime's tests on a bare base install: no torch, no scipy
+	$(PYTHON) -m venv .venv-base
+	.venv-base/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt . pytest hypothesis
+	.venv-base/bin/python -m pytest -q tests/runtime tests/tasks tests/test_bundle.py tests/test_imports.py
+
+bench-classify: $(INSTALLED) ## attar beside its peers on public data (DATA=folder)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python bench/classify.py --data $(DATA)
+	$(BIN)/python bench/install.py --bundle support-desk.attar
+
 lint: $(INSTALLED) ## Style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: test lint ## What CI runs
+check: test test-base lint ## What CI runs
 
 clean: ## Remove environments, caches and builds
 	rm -rf $(VENV) .venv-* .bench build dist *.egg-info src/*.egg-info

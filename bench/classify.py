@@ -37,7 +37,7 @@ def say(message: str) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     default = os.environ.get("ATTAR_DATA") or str(ROOT.parent / "shared" / "data")
     add = parser.add_argument
     add("--data", type=Path, default=Path(default), help="folder of the data sets (ATTAR_DATA)")
@@ -62,7 +62,8 @@ def pick(text: str, known: list[str], what: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     wrong = [name for name in names if name not in known]
     if wrong:
-        raise SystemExit(f"unknown {what} {', '.join(wrong)}; there are {', '.join(known)}")
+        print(f"unknown {what} {', '.join(wrong)}; there are {', '.join(known)}", file=sys.stderr)
+        raise SystemExit(2)
     return names
 
 
@@ -99,7 +100,7 @@ def contest(name: str, variant: Variant, options: argparse.Namespace) -> dict[st
     part.unlink(missing_ok=True)
     work.parent.mkdir(parents=True, exist_ok=True)
     fields = {key: getattr(variant, key) for key in Variant.__slots__}
-    job = {"set": name, "data": str(options.data.resolve()), "limit": options.limit}
+    job: dict[str, Any] = {"set": name, "data": str(options.data.resolve()), "limit": options.limit}
     job |= {"variant": fields, "work": str(work.resolve()), "part": str(part.resolve())}
     job["started"] = time.time()
     path = work.parent / f"build-{variant.name}.json"
@@ -118,7 +119,7 @@ def contest(name: str, variant: Variant, options: argparse.Namespace) -> dict[st
     if done.returncode or not part.exists():
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         say(f"{name}: {variant.name}: FAILED, see {log}: {''.join(last)}")
-        failed = {"set": name, "contender": variant.name, "peer": variant.peer}
+        failed: dict[str, Any] = {"set": name, "contender": variant.name, "peer": variant.peer}
         failed |= {"title": peers.get(variant.peer).TITLE, "target_mb": variant.size_mb}
         found = failed | {"settings": variant.settings, "error": "".join(last)}
     else:

@@ -176,7 +176,7 @@ def from_matrix(matrix: NDArray[Any], classes: Sequence[str], out_of_scope: str 
     scoped = matrix[:, inside]
     labels = [classes[inside[i]] for i in scoped.argmax(axis=1)]
     confidence = {"best score in scope": scoped.max(axis=1)}
-    if out_of_scope in classes:
+    if out_of_scope is not None and out_of_scope in classes:
         outside = matrix[:, list(classes).index(out_of_scope)]
         confidence["1 - p(oos)"] = -outside
         confidence["best in scope - p(oos)"] = scoped.max(axis=1) - outside

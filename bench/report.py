@@ -112,7 +112,7 @@ def checks(results: Sequence[Result], sizes: Sequence[float]) -> dict[str, list[
 
 def _fits(name: str, size: float, mine: Result | None) -> dict[str, Any]:
     goal = Goal(name, size, "size of the bundle in MB", size, at_least=False)
-    return _decide(goal, mine and mine["size_mb"])
+    return _decide(goal, None if mine is None else mine["size_mb"])
 
 
 def _decide(goal: Goal, value: float | None) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def line(cells: Sequence[str]) -> str:
 
 
 def show(value: float | None, form: str = ".2f", scale: float = 1.0) -> str:
-    return "–" if value is None else format(scale * value, form)
+    return "-" if value is None else format(scale * value, form)
 
 
 def markdown(whole: dict[str, Any], sizes: Sequence[float], limit: int | None) -> str:
@@ -146,6 +146,7 @@ def markdown(whole: dict[str, Any], sizes: Sequence[float], limit: int | None) -
         out += _set_table(name, of_set(results, name), sizes)
     out += ["## Never below, at the same size", ""]
     out += [line(("set", "MB", "rival", "rival %", "attar %", "verdict")), line(("---",) * 6)]
+    cells: tuple[str, ...]
     for entry in whole["checks"]["comparisons"]:
         rival = entry["peer_contender"] or entry["rival"]
         figures = (show(entry["peer"], scale=100), show(entry["attar"], scale=100))
@@ -160,7 +161,15 @@ def markdown(whole: dict[str, Any], sizes: Sequence[float], limit: int | None) -
 
 
 def _set_table(name: str, results: Sequence[Result], sizes: Sequence[float]) -> list[str]:
-    head = ("contender", "variant", "accuracy %", "AUROC", "MB", "p50 ms", "build s")
+    head: tuple[str, ...] = (
+        "contender",
+        "variant",
+        "accuracy %",
+        "AUROC",
+        "MB",
+        "p50 ms",
+        "build s",
+    )
     head += ("faster than MiniLM", "build / Trainer")
     out = [f"## {name}", "", line(head), line(("---",) * len(head))]
     for row in table_rows(results, sizes):
@@ -168,15 +177,15 @@ def _set_table(name: str, results: Sequence[Result], sizes: Sequence[float]) -> 
         faster = beside.get("times faster than the fine-tuned MiniLM")
         timed = row.get("latency") or {}
         variant = row["contender"] + (" (reused)" if row.get("reused") else "")
-        cells = (row["title"], variant, show(row["accuracy"], scale=100))
+        cells: tuple[str, ...] = (row["title"], variant, show(row["accuracy"], scale=100))
         cells += (show(row.get("auroc"), ".4f"), show(row["size_mb"]))
         cells += (show(timed.get("p50_ms"), ".3f"), show(row["build_s"], ".0f"))
-        cells += ("–" if faster is None else f"{faster:.1f} ×",)
+        cells += ("-" if faster is None else f"{faster:.1f} x",)
         out.append(line((*cells, show(beside.get("build time / Trainer")))))
     for row in results:
         if "error" in row:
             out.append(
-                line((row["title"], row["contender"], f"failed: {row['error']}", *["–"] * 6))
+                line((row["title"], row["contender"], f"failed: {row['error']}", *["-"] * 6))
             )
     out.append("")
     if any(row.get("reused") for row in results):

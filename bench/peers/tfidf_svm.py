@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from contenders import Answers, DataSet, Variant, from_matrix, shipped_mb, size_name
 
 TITLE = "TF-IDF + linear SVM"
@@ -52,7 +53,7 @@ def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
     if variant.size_mb is not None:  # float16 weights, plus about ten bytes of name and idf
         count = min(count, int(variant.size_mb * 1e6 / (2 * classes + 10)))
     precision = np.float32 if variant.size_mb is None else np.float16
-    while True:
+    for attempt in range(6):
         terms: dict[str, list[str]] = {part: [] for part in parts}
         for index in np.sort(order[:count]):
             terms[names[index][0]].append(names[index][1])
@@ -65,9 +66,13 @@ def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
         head = LinearSVC(C=variant.settings["C"]).fit(features, data.train.labels)
         save(work / "ship", terms, np.concatenate([v.idf_ for v in cut]), head, precision)
         size = shipped_mb(work / "ship", work)
-        if variant.size_mb is None or size <= variant.size_mb:
-            return {"features": count, "of": len(names), "precision": precision.__name__}
-        count = int(count * min(0.98, variant.size_mb / size))
+        if variant.size_mb is None:
+            break
+        filled = size / variant.size_mb
+        if filled <= 1 and (filled > 0.9 or count == len(names) or attempt > 3):
+            break
+        count = min(len(names), int(0.97 * count / filled))
+    return {"features": count, "of": len(names), "precision": precision.__name__}
 
 
 def save(

@@ -126,11 +126,13 @@ class Pass(ABC):
             partial.mkdir(parents=True)
             self.run(source, partial, context)
             partial.rename(folder)
-        except OSError as error:
+        except (OSError, OutputError) as error:
             raise OutputError(
-                f"{self.name}: cannot write to {context.cache}: {error.strerror or error}\n"
+                f"{self.name}: {error}\n"
                 "hint: free disk space or move the recipe; finished passes are kept"
             ) from error
+        finally:  # after the rename there is nothing to remove
+            shutil.rmtree(partial, ignore_errors=True)
         self.checkpoint(source, context).unlink(missing_ok=True)
         return Artifact(folder, key)
 

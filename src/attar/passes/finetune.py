@@ -1,12 +1,15 @@
 """Fine-tune an encoder on the gold labels of the train split: this makes the teacher.
 
-Four ways, from dear to cheap: every weight; the top k layers; low-rank adapters
+Four ways, from dear to cheap: every layer; the top k layers; low-rank adapters
 (LoRA, Hu et al. 2021, through `peft`, merged afterwards); or no weight of the
-encoder at all, with a logistic regression fitted as the head.
+encoder at all, with a logistic regression fitted as the head. The table of token
+embeddings stays as it was pretrained: a small data set would move only the words
+that it happens to hold, and it is half of the weights.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -28,6 +31,7 @@ class Finetune(Pass):
     """top_layers and lora_rank count for their own methods only."""
 
     name: ClassVar[str] = "finetune"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("data", "seed")
 
     method: Method = "full"
@@ -48,6 +52,8 @@ class Finetune(Pass):
 
     def _train(self, model: Model, source: Artifact, context: Context) -> None:
         plain = model.encoder
+        if isinstance(plain, TransformerEncoder):
+            plain.encoder.get_input_embeddings().requires_grad_(False)
         if self.method == "top_layers":
             _freeze_below(model, self.top_layers)
         elif self.method == "lora":
@@ -87,7 +93,9 @@ def _add_adapters(model: Model, rank: int) -> None:
     if not isinstance(model.encoder, TransformerEncoder):
         raise AttarError("LoRA needs a transformer")
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
-    model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
+    with warnings.catch_warnings():  # peft asks transformers by a deprecated name
+        warnings.simplefilter("ignore", FutureWarning)
+        model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
 
 
 def _fit_head(model: Model, context: Context) -> None:

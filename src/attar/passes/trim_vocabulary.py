@@ -71,11 +71,12 @@ def trim(
     for number in seen:
         characters.update(names[number].removeprefix("##"))
     kept = _always_kept(state, vocabulary, characters)
-    wanted = [n for n, _ in seen.most_common()] + sorted(names)
-    limit = pieces if pieces is not None else len(kept | set(seen))
+    wanted = [n for n, _ in seen.most_common()]
+    if pieces is not None:
+        wanted += sorted(names)
     merges = _merges(state)
     for number in wanted:
-        if len(kept) >= limit:
+        if pieces is not None and len(kept) >= pieces:
             break
         kept |= _closure(number, names, vocabulary, merges)
     order = sorted(kept)
@@ -101,12 +102,12 @@ def _always_kept(
     return kept
 
 
-def _merges(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """How BPE makes each piece: piece -> (left, right). Empty for other models."""
-    made: dict[str, tuple[str, str]] = {}
+def _merges(state: dict[str, Any]) -> dict[str, list[str]]:
+    """From what BPE merges each piece, in all its ways. Empty for other models."""
+    made: dict[str, list[str]] = {}
     for merge in state["model"].get("merges", ()):
         left, right = merge.split(" ") if isinstance(merge, str) else merge
-        made.setdefault(left + right, (left, right))
+        made.setdefault(left + right, []).extend((left, right))
     return made
 
 
@@ -114,7 +115,7 @@ def _closure(
     number: int,
     names: dict[int, str],
     vocabulary: dict[str, int],
-    merges: dict[str, tuple[str, str]],
+    merges: dict[str, list[str]],
 ) -> set[int]:
     """A piece and everything that must exist for the tokenizer to arrive at it."""
     found: set[int] = set()

@@ -26,7 +26,7 @@ def longest_text(location: str, context: Context) -> Derived:
     needed = int(np.percentile([len(ids) for ids in tokens], 99.5))
     limit = 512
     if isinstance(probe.encoder, TransformerEncoder):
-        limit = probe.encoder.positions
+        limit = probe.encoder.positions // 4 * 4  # batches are padded to fours
     longest = max(16, min(limit, -(-needed // 8) * 8))
     return Derived(longest, f"99.5 % of the train texts have at most {needed} tokens; by eights")
 

@@ -24,11 +24,11 @@ def make_teacher(
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
         method, reason = "full", "every weight: the best teacher that a laptop trains"
-    epochs = max(3, min(12, round(ROWS_SEEN / rows)))
+    epochs = max(3, min(8, round(ROWS_SEEN / rows)))
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
     values["teacher.epochs"] = Derived(
-        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 12 times the {rows:,} of train"
+        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 8 times the {rows:,} of train"
     )
     frozen = frozen_teacher(start, context)
     if method == "frozen":

@@ -38,6 +38,7 @@ def batch_order(
 
 def pad(tokens: Sequence[Sequence[int]], rows: NDArray[np.int64], pad_id: int) -> TokenBatch:
     longest = max((len(tokens[i]) for i in rows), default=1) or 1
+    longest = -(-longest // 4) * 4  # few shapes: kernels are prepared once for each
     ids = np.full((len(rows), longest), pad_id, np.int64)
     mask = np.zeros((len(rows), longest), np.int64)
     for place, row in enumerate(rows):

@@ -15,6 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging
 
 from attar.errors import TeacherError
@@ -156,6 +160,7 @@ class TransformerEncoder(nn.Module):
 
     def spec(self) -> dict[str, Any]:
         config = self.encoder.config.to_dict()
+        config.pop("_name_or_path", None)  # where it was loaded from, on this machine
         return {"family": self.family, "rank": self.rank, "config": config}
 
     @classmethod
@@ -271,6 +276,8 @@ def _position_table(encoder: nn.Module) -> nn.Embedding | None:
 
 
 def _is_decoder(config: PretrainedConfig) -> bool:
-    return bool(getattr(config, "is_encoder_decoder", False)) or any(
-        "CausalLM" in name for name in (getattr(config, "architectures", None) or ())
+    left_to_right = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys()
+    both_ways = MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys()
+    return bool(getattr(config, "is_encoder_decoder", False)) or (
+        config.model_type in left_to_right and config.model_type not in both_ways
     )

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from attar.errors import OutputError
 from attar.train.batches import batch_order, lengths_of, pad
 from attar.train.models import Model
 from attar.types import Progress
@@ -125,17 +126,25 @@ def _save(
 ) -> None:
     state = {
         "epoch": epoch,
-        "model": model.state_dict(),
+        "model": _learned_state(model),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.last_epoch,
         "torch_rng": torch.get_rng_state(),
         "numpy_rng": rng.bit_generator.state,
         "extra": [p.detach().clone() for p in extra],
     }
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    partial = checkpoint.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(checkpoint)
+    partial = checkpoint.with_name(checkpoint.name + "-partial")
+    try:
+        torch.save(state, partial)  # not flushed to the disk: a kill loses nothing
+        partial.replace(checkpoint)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {checkpoint.name}: {error}") from error
+
+
+def _learned_state(model: Model) -> dict[str, Tensor]:
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
 def _resume(
@@ -149,7 +158,7 @@ def _resume(
     if not checkpoint.exists():
         return 0
     state = torch.load(checkpoint, weights_only=True)
-    model.load_state_dict(state["model"])
+    model.load_state_dict(state["model"], strict=False)  # frozen weights are the input's
     optimizer.load_state_dict(state["optimizer"])
     schedule.last_epoch = state["schedule"]
     torch.set_rng_state(state["torch_rng"])

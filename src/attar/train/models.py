@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from attar.files import write_atomically
 from attar.train.batches import TokenBatch, padded_batches
 from attar.train.encoders import Encoder, encoder_from_spec
 from attar.train.heads import HEADS
@@ -87,10 +89,10 @@ class Model(nn.Module):
             "encoder": self.encoder.spec(),
         }
         text = json.dumps(settings, indent=1, sort_keys=True, default=str)
-        (folder / "attar.json").write_text(text)
-        (folder / "tokenizer.json").write_text(self.tokenizer.to_str())
+        write_atomically(folder / "attar.json", text.encode())
+        write_atomically(folder / "tokenizer.json", self.tokenizer.to_str().encode())
         state = {k: v.detach().contiguous().clone() for k, v in self.state_dict().items()}
-        save_file(state, folder / "model.safetensors")
+        write_atomically(folder / "model.safetensors", serialize(state))
 
     @classmethod
     def load(cls, folder: Path) -> Model:

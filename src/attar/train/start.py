@@ -96,6 +96,12 @@ def _tokenizer(location: str) -> Tokenizer:
         raise TeacherError(
             f"{location!r} has no fast tokenizer (tokenizer.json), which bundles need"
         )
+    # Without files, transformers 5 makes a tokenizer of nothing but special tokens.
+    if backend.get_vocab_size(with_added_tokens=False) <= len(backend.get_added_tokens_decoder()):
+        raise TeacherError(
+            f"{location!r} has no vocabulary: tokenizer.json is missing or empty.\n"
+            "hint: save the tokenizer beside the model (tokenizer.save_pretrained)"
+        )
     return Tokenizer.from_str(backend.to_str())
 
 

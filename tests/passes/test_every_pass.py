@@ -1,0 +1,151 @@
+"""Every built-in pass keeps the contract of passes, and the contract finds who does not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from attar.errors import OutputError
+from attar.passes import PASSES, Artifact, Context, Pass, apply_all, fingerprint
+from attar.passes.distill import Distill
+from attar.passes.export_onnx import ExportOnnx
+from attar.passes.factorize import Factorize
+from attar.passes.finetune import Finetune
+from attar.passes.no_layers import NoLayers
+from attar.passes.quantize import Quantize
+from attar.passes.take_layers import TakeLayers
+from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.teacher import frozen_teacher
+from attar.testing import check_pass
+
+STEPS: list[Pass] = [
+    Distill(epochs=2, learning_rate=1e-3, copies=1, representation_weight=0.1),
+    ExportOnnx(),
+    Factorize(rank=8),
+    Finetune(epochs=1),
+    Finetune(method="lora", epochs=1),
+    Finetune(method="top_layers", epochs=1),
+    Finetune(method="frozen"),
+    NoLayers(hidden=16),
+    Quantize(),
+    TakeLayers(layers=(0, 2), feed_forward=24),
+    TrimVocabulary(),
+    TrimVocabulary(pieces=120),
+]
+
+
+def test_every_pass_is_checked_below() -> None:
+    assert {step.name for step in STEPS} == set(PASSES)
+    for step in STEPS:
+        assert PASSES.get(step.name) is type(step)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.name}-{step.settings()}")
+def test_every_pass(step: Pass, tiny_start: Artifact, tiny_context: Context) -> None:
+    source, context = tiny_start, tiny_context
+    if "teacher" in step.reads:
+        context = replace(context, teacher=frozen_teacher(source, context))
+    if isinstance(step, Quantize):
+        source = ExportOnnx().apply(source, context)
+    check_pass(step, source, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Pass):
+    """A well-behaved pass to spoil: copies its input."""
+
+    name: ClassVar[str] = "copy"
+    times: int = 1
+
+    def run(self, source: Artifact, folder: Path, context: Context) -> None:
+        for path in source.folder.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Moody(Copy):
+    def run(self, source: Artifact, folder: Path, context: Context) -> None:
+        Copy.run(self, source, folder, context)
+        (folder / "mood").write_bytes(os.urandom(8))
+
+
+@dataclass(frozen=True, slots=True)
+class Secretive(Copy):
+    def key(self, source: Artifact, context: Context) -> str:
+        return fingerprint(self.name, source.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Liar(Copy):
+    reads: ClassVar[tuple[str, ...]] = ("data",)
+
+    def key(self, source: Artifact, context: Context) -> str:
+        return fingerprint(self.name, self.times, source.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque(Copy):
+    what: Any = Path("x")
+
+
+@dataclass(slots=True)
+class Changeable(Pass):
+    name: ClassVar[str] = "changeable"
+
+    def run(self, source: Artifact, folder: Path, context: Context) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Empty(Copy):
+    def run(self, source: Artifact, folder: Path, context: Context) -> None:
+        (folder / "nothing").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (Moody(), "equal input gave another mood"),
+        (Secretive(), "must depend on times"),
+        (Liar(), "reads says otherwise about 'data'"),
+        (Opaque(), "plain JSON values"),
+        (Changeable(), "must be frozen"),
+        (Empty(), "neither a torch model nor an export"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_check_pass_finds(
+    step: Pass, expected: str, tiny_start: Artifact, tiny_context: Context
+) -> None:
+    with pytest.raises(AssertionError, match=expected):
+        check_pass(step, tiny_start, tiny_context)
+
+
+def test_check_pass_is_content_with_a_good_one(
+    tiny_start: Artifact, tiny_context: Context
+) -> None:
+    check_pass(Copy(), tiny_start, tiny_context)
+
+
+def test_a_full_disk_names_the_pass_and_keeps_what_is_finished(
+    tiny_start: Artifact, tiny_context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = TrimVocabulary().apply(tiny_start, tiny_context)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"factorize: cannot write .*No space left") as caught:
+        Factorize(rank=4).apply(done, tiny_context)
+    assert "hint: free disk space" in str(caught.value)
+    assert [path.name for path in tiny_context.cache.iterdir()] == [done.folder.name]
+    monkeypatch.undo()
+    made = apply_all((TrimVocabulary(), Factorize(rank=4)), tiny_start, tiny_context)
+    assert made.folder.name.startswith("factorize-")

@@ -1,0 +1,98 @@
+"""Fine-tuning: each way learns a separable task; the frozen head is scikit-learn's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+linear_model = pytest.importorskip("sklearn.linear_model")
+
+from attar.errors import AttarError
+from attar.metrics import softmax
+from attar.passes import Artifact, Context
+from attar.passes.finetune import Finetune, Method
+from attar.passes.no_layers import NoLayers
+from attar.tasks import TASKS
+from attar.train.models import Model
+
+
+def accuracy(model: Model, context: Context) -> float:
+    rows = context.dataset.certify
+    logits, _ = model.answer([row.text for row in rows])
+    gold = [context.columns.index(row.label or "") for row in rows]
+    return float((logits.argmax(1) == gold).mean())
+
+
+@pytest.mark.parametrize("method", ["full", "top_layers", "lora", "frozen"])
+def test_every_method_learns(method: Method, tiny_start: Artifact, tiny_context: Context) -> None:
+    step = Finetune(method=method, epochs=12, learning_rate=2e-3, batch_size=8, lora_rank=4)
+    made = Model.load(step.apply(tiny_start, tiny_context).folder)
+    assert accuracy(made, tiny_context) > 0.45  # chance is 0.25
+    before = Model.load(tiny_start.folder).encoder.state_dict()
+    after = made.encoder.state_dict()
+    assert before.keys() == after.keys()  # adapters are merged
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    if method == "frozen":
+        assert not changed
+    elif method == "top_layers":
+        assert changed
+        assert all(".layer.1." in name or ".layer.2." in name for name in changed)
+    elif method == "lora":
+        assert changed
+        assert all(name.endswith("weight") and "embeddings" not in name for name in changed)
+    else:
+        assert any(".layer.0." in name for name in changed)
+
+
+@pytest.mark.parametrize("labels", [4, 2])
+def test_the_frozen_head_gives_scikit_learns_probabilities(
+    labels: int, tiny_start: Artifact, tiny_context: Context
+) -> None:
+    kept = tiny_context.columns[:labels]
+    dataset = tiny_context.dataset
+    train = tuple(row for row in dataset.train if row.label in kept)
+    context = replace(tiny_context, dataset=replace(dataset, train=train))
+    made = Model.load(Finetune(method="frozen").apply(tiny_start, context).folder)
+    texts = [row.text for row in dataset.select]
+    logits, embedding = made.answer(texts)
+    _, seen = made.answer([row.text for row in train])
+    mean, scale = seen.mean(0), seen.std(0) + 1e-6
+    official = linear_model.LogisticRegression(C=0.1, max_iter=500)
+    official.fit((seen - mean) / scale, [row.label for row in train])
+    expected = official.predict_proba((embedding - mean) / scale)
+    assert list(official.classes_) == sorted(kept)
+    found = softmax(logits)
+    columns = [tiny_context.columns.index(label) for label in official.classes_]
+    np.testing.assert_allclose(found[:, columns], expected, atol=2e-4)
+    assert found.sum(1) == pytest.approx(1.0)
+    # Columns without a train row never win.
+    assert np.delete(found, columns, axis=1).sum() < 1e-3
+
+
+def test_methods_that_need_a_transformer_say_so(
+    tiny_start: Artifact, tiny_context: Context
+) -> None:
+    flat = NoLayers(hidden=16).apply(tiny_start, tiny_context)
+    for method in ("top_layers", "lora"):
+        with pytest.raises(AttarError, match="needs a transformer"):
+            Finetune(method=method, epochs=1).apply(flat, tiny_context)  # type: ignore[arg-type]
+
+
+def test_the_seed_decides(tiny_start: Artifact, tiny_context: Context) -> None:
+    first = Finetune(epochs=1).apply(tiny_start, tiny_context)
+    other = Finetune(epochs=1).apply(tiny_start, replace(tiny_context, seed=1))
+    assert first.folder != other.folder
+    a, b = (Model.load(artifact.folder).state_dict() for artifact in (first, other))
+    assert any(not torch.equal(a[name], b[name]) for name in a)
+
+
+def test_targets_name_the_columns(tiny_context: Context) -> None:
+    assert tiny_context.columns == ("cancel", "delivery", "refund", "oos")
+    assert tiny_context.columns == TASKS.get("classify").targets(
+        tiny_context.dataset.certify, "oos"
+    )
+    names = [tiny_context.columns[i] for i in tiny_context.targets()]
+    assert names == [row.label for row in tiny_context.dataset.train]
