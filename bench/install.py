@@ -118,7 +118,7 @@ def base_install(project: Path, bundle: Path, times: int) -> dict[str, Any]:
         done = subprocess.run([*pip, str(project)], stdout=sys.stderr, check=False)
         if done.returncode:
             raise SystemExit("pip could not install attar: see the lines above")
-        installed = [p for p in Path(folder).rglob("site-packages") if p.is_dir()][0]
+        installed = next(p for p in Path(folder).rglob("site-packages") if p.is_dir())
         tools = [p for p in installed.iterdir() if re.match(r"(pip|setuptools|wheel)\b", p.name)]
         size = folder_mb(installed) - sum(folder_mb(tool) for tool in tools)
         count = len(list(installed.glob("*.dist-info"))) - sum(

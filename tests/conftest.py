@@ -279,13 +279,12 @@ model = "encoder"
 """
 
 
-@pytest.fixture
-def make_recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Path]:
-    """Write data and recipe into a folder: `extra` goes to the recipe's end, `labels` are
-    the rows a label in train. `encoder=False` leaves out the teacher, and so torch."""
+@pytest.fixture(scope="session")
+def write_desk(request: pytest.FixtureRequest) -> Callable[..., Path]:
+    """Write data and recipe into a folder: `extra` goes to the recipe's end, `rows` are
+    the train rows a label. `encoder=False` leaves out the teacher, and so torch."""
 
-    def make(folder: str = "desk", extra: str = "", rows: int = 36, encoder: bool = True) -> Path:
-        home = tmp_path / folder
+    def write(home: Path, extra: str = "", rows: int = 36, encoder: bool = True) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         for name, count, seed in (("train", rows, 1), ("test", 10, 3)):
             lines = [
@@ -301,4 +300,4 @@ def make_recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[...,
         path.write_text(RECIPE + extra, encoding="utf-8")
         return path
 
-    return make
+    return write

@@ -12,7 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from attar.passes import Artifact, Context
-from attar.train.loop import TrainSettings, native_bf16, train
+from attar.train.loop import TrainSettings, train
+from attar.train.precision import native_bf16
 from attar.train.models import Model
 from attar.types import Silent
 

@@ -56,10 +56,11 @@ def quantize_embeddings(model: onnx.ModelProto) -> None:
         tensor = weights.get(node.input[0]) if node.op_type == "Gather" else None
         if tensor is None or tensor.data_type != TensorProto.FLOAT or len(tensor.dims) != 2:
             nodes.append(node)
-            continue
-        nodes.extend(_int8_gather(graph, node, numpy_helper.to_array(tensor)))
-        if sum(tensor.name in n.input for n in graph.node) == 1:
-            graph.initializer.remove(tensor)
+        else:
+            nodes.extend(_int8_gather(graph, node, numpy_helper.to_array(tensor)))
+    used = {name for node in nodes for name in node.input}
+    for name in sorted(weights.keys() - used):
+        graph.initializer.remove(weights[name])
     del graph.node[:]
     graph.node.extend(nodes)
 
@@ -71,7 +72,10 @@ def _int8_gather(
     scale[scale == 0] = 1.0
     quantized = np.clip(np.rint(table / scale), -127, 127).astype(np.int8)
     name, ids, output = node.input[0], node.input[1], node.output[0]
+    made = {tensor.name for tensor in graph.initializer}  # another gather of this table's
     for suffix, value in (("int8", quantized), ("scale", scale)):
+        if f"{name}.{suffix}" in made:
+            continue
         graph.initializer.append(numpy_helper.from_array(value, f"{name}.{suffix}"))
     return [
         helper.make_node("Gather", [f"{name}.int8", ids], [f"{output}.int8"], axis=0),

@@ -29,7 +29,7 @@ from attar.train.encoders import TransformerEncoder
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
 
-ROWS_SEEN = 160_000
+ROWS_SEEN = 130_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
 
 def distillation(has_layers: bool, texts: int) -> Distill:
     """Settings of distillation, from the family and the number of texts alone."""
-    visits = max(12, min(32, round(ROWS_SEEN / texts)))  # of each text, copies included
+    visits = max(12, min(20, round(ROWS_SEEN / texts)))  # of each text, copies included
     copies = 3 if texts < 20_000 else 1
     epochs = max(2, round(visits / (1 + copies)))
     if has_layers:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from attar.errors import OutputError
 from attar.train.batches import batch_order, lengths_of, pad
 from attar.train.models import Model
+from attar.train.precision import mixed_precision
 from attar.types import Progress
 
 #: (logits, embedding, row numbers) -> scalar loss
@@ -38,13 +39,6 @@ class TrainSettings:
     warmup: float = 0.1
     seed: int = 0
     bf16: bool = True
-
-
-def native_bf16() -> bool:
-    """True where bfloat16 arithmetic is in hardware; elsewhere emulation is slower than
-    float32. A fact about the processor, so the same machine always trains the same way."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
 
 
 def train(
@@ -85,7 +79,7 @@ def train(
     done = epoch * math.ceil(len(tokens) / settings.batch_size)
     for rows in progress.track(all_batches(), what, steps - done):
         batch = pad(tokens, rows, model.pad_id)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16 and native_bf16()):
+        with mixed_precision(settings.bf16):
             logits, embedding = model(batch.input_ids, batch.attention_mask)
         loss = objective(logits.float(), embedding.float(), torch.from_numpy(rows))
         optimizer.zero_grad()

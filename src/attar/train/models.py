@@ -24,6 +24,7 @@ from attar.files import write_atomically
 from attar.train.batches import TokenBatch, padded_batches
 from attar.train.encoders import Encoder, encoder_from_spec
 from attar.train.heads import HEADS
+from attar.train.precision import mixed_precision
 from attar.types import Progress, Silent
 
 
@@ -76,9 +77,10 @@ class Model(nn.Module):
         batches = padded_batches(self.tokens(texts), self.pad_id, batch_size=64)
         shown: Iterable[TokenBatch] = (progress or Silent()).track(batches, what, len(batches))
         for batch in shown:
-            batch_logits, batch_pooled = self(batch.input_ids, batch.attention_mask)
-            logits[batch.rows] = batch_logits.numpy()
-            pooled[batch.rows] = batch_pooled.numpy()
+            with mixed_precision():
+                batch_logits, batch_pooled = self(batch.input_ids, batch.attention_mask)
+            logits[batch.rows] = batch_logits.float().numpy()
+            pooled[batch.rows] = batch_pooled.float().numpy()
         return logits, pooled
 
     def save(self, folder: Path) -> None:

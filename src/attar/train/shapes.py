@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FLOAT = 4
-GRAPH = 4_000  # nodes and names of an int8 graph, without layers
-LAYER_GRAPH = 13_500  # the same for one transformer layer
+GRAPH = 13_200  # nodes and names of an int8 graph, and the manifest
+TRANSFORMER_GRAPH = 18_500  # more of them for positions, attention mask and norms
+LAYER_GRAPH = 32_700  # the same for one transformer layer
+RANK_GRAPH = 2_600  # the same for the product that a factorized embedding needs
 REPORTS = 30_000  # report, card, golden examples and manifest in a finished bundle
-TOKENIZER_BYTES = 7.0  # a piece, deflated
+TOKENIZER_BYTES = 6.0  # a piece, deflated
 
 HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
 RANKS = (256, 192, 128, 96, 64)
@@ -64,8 +66,10 @@ def bundle_bytes(shape: Shape, source: Source, pieces: int, columns: int) -> int
     if not shape.layers:
         return round(total + pieces * (hidden + FLOAT) + hidden * (3 * hidden + 2 * FLOAT))
     width = shape.rank or hidden
-    total += pieces * (width + FLOAT) + (shape.rank or 0) * hidden
-    total += source.positions * (hidden + FLOAT) + 2 * hidden
+    total += TRANSFORMER_GRAPH + pieces * (width + FLOAT)
+    if shape.rank is not None:
+        total += RANK_GRAPH + shape.rank * hidden + (2 * FLOAT + 1) * hidden
+    total += source.positions * (hidden + FLOAT) + (2 + 2 * FLOAT) * hidden
     inner = shape.feed_forward or source.feed_forward
     layer = 4 * hidden * hidden + 2 * hidden * inner
     layer += FLOAT * (9 * hidden + inner) + 5 * (5 * hidden + inner)
@@ -84,8 +88,8 @@ def fitting_shapes(
 ) -> list[Shape]:
     """A handful of shapes under the limit: of each kind the largest that fits.
 
-    The kinds: layers as they are; layers with half of their feed-forward neurons; no
-    layers. Deeper models come first. Empty when not even the smallest fits.
+    The kinds: layers as they are; layers with half of their feed-forward neurons; and,
+    where not both of these fit, no layers. Empty when not even the smallest fits.
     """
 
     def fits(shape: Shape) -> bool:
@@ -99,7 +103,8 @@ def fitting_shapes(
             found.append(deepest)
     if len(found) == 2 and len(found[0].layers) == len(found[1].layers):
         del found[1]  # the same depth, narrower: nothing to gain
-    found += [shape for shape in no_layer_shapes(source) if fits(shape)][:1]
+    if len(found) < 2:
+        found += [shape for shape in no_layer_shapes(source) if fits(shape)][:1]
     return found
 
 

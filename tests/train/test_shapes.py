@@ -1,0 +1,158 @@
+"""Shapes: computed sizes against real files, and which shapes a budget admits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from attar.passes import Artifact, Context, apply_all
+from attar.passes.draft import write_draft
+from attar.passes.export_onnx import ExportOnnx
+from attar.passes.quantize import Quantize
+from attar.passes.trim_vocabulary import trim
+from attar.plan.search import shape_passes, source_of
+from attar.train.encoders import TransformerEncoder
+from attar.train.models import Model
+from attar.train.shapes import (
+    REPORTS,
+    Shape,
+    Source,
+    bundle_bytes,
+    fitting_shapes,
+    no_layer_shapes,
+    spread_layers,
+)
+from attar.train.start import embedded_folder
+
+MINILM = Source(layers=6, hidden=384, feed_forward=1536, positions=64, can_narrow=True)
+
+
+@pytest.fixture(scope="module")
+def english() -> Tokenizer:
+    """The embedded model's tokenizer, whose pieces deflate as real ones do."""
+    return Tokenizer.from_file(str(embedded_folder() / "tokenizer.json"))
+
+
+def random_start(
+    folder: Path, tokenizer: Tokenizer, hidden: int, columns: int, positions: int
+) -> Artifact:
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=4 * hidden,
+    )
+    torch.manual_seed(0)
+    encoder = TransformerEncoder(transformers.BertModel(config))
+    encoder.limit_positions(positions)
+    model = Model("classify", encoder, columns, tokenizer, positions)
+    with torch.no_grad():  # equal biases would be stored once
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    model.save(folder)
+    return Artifact(folder, f"random {hidden}")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "pieces", "columns", "positions"),
+    [(384, 3000, 77, 64), (128, 4000, 24, 128), (32, 1000, 5, 16)],
+)
+def test_computed_sizes_are_those_of_real_files(
+    hidden: int, pieces: int, columns: int, positions: int,
+    english: Tokenizer, tiny_context: Context, tmp_path: Path,
+) -> None:  # fmt: skip
+    tokenizer, _ = trim(english, ["where is my order"], pieces)
+    (tmp_path / "start").mkdir()
+    start = random_start(tmp_path / "start", tokenizer, hidden, columns, positions)
+    source, found_pieces = source_of(start)
+    assert source == Source(2, hidden, 4 * hidden, positions, can_narrow=True)
+    assert found_pieces == pieces
+    labels = [f"label number {i}" for i in range(columns)]
+    context = replace(tiny_context, columns=tuple(labels))
+    for shape in (
+        Shape((0, 1), hidden),
+        Shape((0,), hidden, 2 * hidden),
+        Shape((1,), hidden, None, hidden // 3),
+        Shape((), hidden),
+        Shape((), hidden // 2),
+    ):
+        steps: Any = (*shape_passes(shape)[1:], ExportOnnx(), Quantize())
+        made = apply_all(steps, start, context)
+        settings = context.task.settings(labels, None)
+        draft = write_draft(tmp_path / "draft.attar", made, context.task, settings, "sized")
+        computed = bundle_bytes(shape, source, pieces, columns) - REPORTS
+        assert computed == pytest.approx(draft.size_bytes, rel=0.04), shape.name
+
+
+@given(st.integers(1, 12), st.data())
+def test_spread_layers(of: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, of))
+    layers = spread_layers(count, of)
+    assert len(layers) == count
+    assert list(layers) == sorted(set(layers))
+    assert layers[0] == 0
+    if count > 1:
+        assert layers[-1] == of - 1
+
+
+@given(
+    st.builds(
+        Source,
+        layers=st.integers(1, 12),
+        hidden=st.sampled_from([32, 128, 256, 384, 768]),
+        feed_forward=st.sampled_from([64, 512, 1536, 3072]),
+        positions=st.integers(16, 512),
+        can_narrow=st.booleans(),
+    ),
+    st.integers(100, 40_000),
+    st.integers(2, 150),
+    st.floats(1e4, 5e7),
+)
+def test_fitting_shapes_fit(source: Source, pieces: int, columns: int, limit: float) -> None:
+    shapes = fitting_shapes(source, pieces, columns, limit)
+    assert len(shapes) == len(set(shapes)) <= 3
+    for shape in shapes:
+        assert bundle_bytes(shape, source, pieces, columns) <= limit
+        assert shape.hidden <= source.hidden
+        assert all(0 <= layer < source.layers for layer in shape.layers)
+    smallest = no_layer_shapes(source)[-1]
+    assert bool(shapes) == any(
+        bundle_bytes(shape, source, pieces, columns) <= limit for shape in (smallest, *shapes)
+    )
+    more = fitting_shapes(source, pieces, columns, 2 * limit)
+    depth = max((len(shape.layers) for shape in shapes), default=0)
+    assert max((len(shape.layers) for shape in more), default=0) >= depth
+
+
+def test_a_larger_shape_takes_more_bytes() -> None:
+    def size(shape: Shape, pieces: int = 5000, columns: int = 77) -> int:
+        return bundle_bytes(shape, MINILM, pieces, columns)
+
+    base = Shape((0, 5), 384)
+    assert size(base) < size(Shape((0, 3, 5), 384))
+    assert size(base) > size(replace(base, feed_forward=768))
+    assert size(base) > size(replace(base, rank=128))
+    assert size(base) < size(base, pieces=5001)
+    assert size(base) < size(base, columns=78)
+    assert size(Shape((), 16)) < size(Shape((), 24)) < size(Shape((), 384))
+
+
+def test_names_are_distinct_and_plain() -> None:
+    shapes = [*fitting_shapes(MINILM, 5000, 77, 5e6), *no_layer_shapes(MINILM)]
+    names = [shape.name for shape in dict.fromkeys(shapes)]
+    assert len(set(names)) == len(names)
+    assert Shape((0, 5), 384, 768, 128).name == "2 layers, feed-forward 768, embedding rank 128"
+    assert Shape((), 64).family == "no layers"
+    assert json.dumps(names).isascii()
