@@ -73,7 +73,8 @@ class Timed:
         self.times += self.read()
 
     def close(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(timeout=60)
         self.process.stdout.close()

@@ -144,15 +144,50 @@ def tiny_bundle(make_bundle: Callable[..., Path]) -> Path:
 
 
 WORDS = {
-    "cancel": "cancel stop undo abort withdraw revoke".split(),
-    "delivery": "parcel courier shipped arrive tracking late".split(),
-    "refund": "refund money back repay credit return".split(),
-    "oos": "weather football recipe song planet joke".split(),
+    "cancel": ["cancel", "stop", "undo", "abort", "withdraw", "revoke"],
+    "delivery": ["parcel", "courier", "shipped", "arrive", "tracking", "late"],
+    "refund": ["refund", "money", "back", "repay", "credit", "return"],
+    "oos": ["weather", "football", "recipe", "song", "planet", "joke"],
 }
-COMMON = (
-    "please my the where is i want to and now can you it for me of a with this that when "
-    "hello hi thanks order yesterday today again still not yet we our some very soon just"
-).split()
+COMMON = [
+    "please",
+    "my",
+    "the",
+    "where",
+    "is",
+    "i",
+    "want",
+    "to",
+    "and",
+    "now",
+    "can",
+    "you",
+    "it",
+    "for",
+    "me",
+    "of",
+    "a",
+    "with",
+    "this",
+    "that",
+    "when",
+    "hello",
+    "hi",
+    "thanks",
+    "order",
+    "yesterday",
+    "today",
+    "again",
+    "still",
+    "not",
+    "yet",
+    "we",
+    "our",
+    "some",
+    "very",
+    "soon",
+    "just",
+]
 
 
 def synthetic_rows(count: int, seed: int) -> list[Row]:

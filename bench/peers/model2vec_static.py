@@ -108,7 +108,8 @@ def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
     small = quantize_model(pipeline.model, quantize_to=shape.dtype)
     # Without a C-ordered array the saved file holds the vectors transposed.
     small.embedding = np.ascontiguousarray(small.embedding)
-    assert small.weights is not None and small.token_mapping is not None
+    assert small.weights is not None
+    assert small.token_mapping is not None
     small.weights = small.weights.astype(np.float32)
     # One vector a token needs no mapping; clusters need two bytes a token, not eight.
     small.token_mapping = None if shape.clusters is None else small.token_mapping.astype(np.uint16)

@@ -103,9 +103,7 @@ def _draft(model: Artifact, plan: Plan, recipe: Recipe) -> Bundle:
     return write_draft(path, model, context.task, settings, recipe.name)
 
 
-def _threshold(
-    predictor: Predictor, rows: Sequence[Row], out_of_scope: str | None
-) -> float | None:
+def _threshold(predictor: Predictor, rows: Sequence[Row], out_of_scope: str | None) -> float | None:
     """Where in-scope and out-of-scope scores part best; None without rows of both."""
     answers = predictor([row.text for row in rows])
     inside = [a.score for r, a in zip(rows, answers, strict=True) if r.label != out_of_scope]
@@ -172,7 +170,9 @@ def _seal(
         MEASUREMENTS: json.dumps(measurements, indent=1).encode(),
         GOLDEN: _golden(Predictor(draft), dataset),
     }
-    sealed = repack(draft, extra, draft.path.with_name(f"{draft.manifest['name']}-sealed.attar"), force=True)
+    sealed = repack(
+        draft, extra, draft.path.with_name(f"{draft.manifest['name']}-sealed.attar"), force=True
+    )
     measured = {
         "size_mb": sealed.size_bytes / 1e6,
         "latency_ms": measurements["latency"]["p50_ms"],

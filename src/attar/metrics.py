@@ -73,7 +73,8 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Softmax over the last axis, in double precision."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     e = np.exp(shifted)
-    return e / e.sum(axis=-1, keepdims=True)
+    shares: NDArray[np.float64] = e / e.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def _same_length(gold: Sequence[str], predicted: Sequence[str]) -> None:

@@ -169,9 +169,7 @@ def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
 
 def _budget(table: Mapping[str, Any]) -> Budget:
     _known(table, Budget, "[budget]")
-    return Budget(
-        **{key: _number(table, key, "[budget]", low=0.0, open_low=True) for key in table}
-    )
+    return Budget(**{key: _number(table, key, "[budget]", low=0.0, open_low=True) for key in table})
 
 
 def _claims(entries: Any) -> tuple[ClaimSpec, ...]:

@@ -121,7 +121,9 @@ def check_bundle(path: str | Path) -> None:
 
 def _example_rows(out_of_scope: str) -> list[Row]:
     labels = ("b", "a", "b", out_of_scope, "c c", "a", "c c", out_of_scope)
-    return [Row(f"text {i} of {l}", l, None, "example", i) for i, l in enumerate(labels, 1)]
+    return [
+        Row(f"text {i} of {name}", name, None, "example", i) for i, name in enumerate(labels, 1)
+    ]
 
 
 def _check_decoding(task: Task, rows: Sequence[Row], out_of_scope: str | None) -> None:
@@ -181,7 +183,7 @@ def _check_metrics(
 
 def _check_settings(step: Pass) -> None:
     _expect(dataclasses.is_dataclass(step), "a pass is a dataclass of its settings")
-    frozen = getattr(type(step), "__dataclass_params__").frozen
+    frozen = type(step).__dataclass_params__.frozen
     _expect(frozen, "the settings' dataclass must be frozen")
     _expect(isinstance(step.name, str) and step.name.isidentifier(), "name: one plain word")
     _expect(isinstance(step.version, int) and step.version >= 1, "version: an int from 1")
@@ -211,9 +213,7 @@ def _check_keys(step: Pass, source: Artifact, context: Context) -> None:
     for field in dataclasses.fields(step):  # type: ignore[arg-type]
         for value in _others(getattr(step, field.name)):
             changed_step = dataclasses.replace(step, **{field.name: value})  # type: ignore[type-var]
-            _expect(
-                changed_step.key(source, context) != key, f"key: must depend on {field.name}"
-            )
+            _expect(changed_step.key(source, context) != key, f"key: must depend on {field.name}")
 
 
 def _others(value: Any) -> list[Any]:
@@ -227,13 +227,13 @@ def _others(value: Any) -> list[Any]:
     return [1] if value is None else []
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     pass
 
 
 def _check_cleanup(step: Pass, source: Artifact, context: Context) -> None:
     """A pass that fails half-way leaves no folder behind, whatever the failure."""
-    for error, expected in ((OSError("no space left"), OutputError), (_Stop(), _Stop)):
+    for error, expected in ((OSError("no space left"), OutputError), (_StopError(), _StopError)):
 
         def fail(self: Pass, source: Artifact, folder: Path, context: Context,
                  error: Exception = error) -> None:  # fmt: skip
@@ -301,7 +301,7 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
     for text, answer, among in zip(texts, alone, predictor(texts), strict=True):
         scores = dict(among.alternatives) | {among.label: among.score}
         near = abs(scores.get(answer.label, 0.0) - answer.score) <= GOLDEN_TOLERANCE
-        _expect(near, f"among others {ascii(text[:40])} scores otherwise: {answer} and {among}")
+        _expect(near, f"among others {text[:40]!a} scores otherwise: {answer} and {among}")
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

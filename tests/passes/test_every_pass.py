@@ -127,9 +127,7 @@ def test_check_pass_finds(
         check_pass(step, tiny_start, tiny_context)
 
 
-def test_check_pass_is_content_with_a_good_one(
-    tiny_start: Artifact, tiny_context: Context
-) -> None:
+def test_check_pass_is_content_with_a_good_one(tiny_start: Artifact, tiny_context: Context) -> None:
     check_pass(Copy(), tiny_start, tiny_context)
 
 

@@ -124,9 +124,7 @@ def test_an_export_that_differs_from_torch_is_refused(
 
 
 def gather_model(table: np.ndarray, uses: int = 1) -> Any:
-    nodes = [
-        helper.make_node("Gather", ["table", "ids"], [f"out{i}"], axis=0) for i in range(uses)
-    ]
+    nodes = [helper.make_node("Gather", ["table", "ids"], [f"out{i}"], axis=0) for i in range(uses)]
     outputs = [
         helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, ["n", table.shape[-1]])
         for i in range(uses)
@@ -183,9 +181,7 @@ def test_narrowing_keeps_the_strongest_neurons(tiny_start: Artifact) -> None:
         narrow_feed_forward(torch.nn.Linear(2, 2), 1)
 
 
-def test_passes_for_transformers_refuse_others(
-    tiny_start: Artifact, tiny_context: Context
-) -> None:
+def test_passes_for_transformers_refuse_others(tiny_start: Artifact, tiny_context: Context) -> None:
     flat = NoLayers(hidden=16).apply(tiny_start, tiny_context)
     for step, message in (
         (TakeLayers(layers=(0,)), "no layers"),

@@ -13,7 +13,15 @@ torch = pytest.importorskip("torch")
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from attar.errors import TeacherError
 from attar.passes import Artifact, Context, apply_all

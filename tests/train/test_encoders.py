@@ -57,9 +57,7 @@ def folder(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wordpiece: Any
 ) -> Path:
     torch.manual_seed(0)
-    model = transformers.AutoModel.from_config(
-        config_of(request.param, wordpiece.get_vocab_size())
-    )
+    model = transformers.AutoModel.from_config(config_of(request.param, wordpiece.get_vocab_size()))
     path = tmp_path_factory.mktemp(request.param)
     model.save_pretrained(path)
     transformers.PreTrainedTokenizerFast(
@@ -119,9 +117,7 @@ def test_every_family_loses_layers_positions_and_pieces_and_round_trips(
         torch.testing.assert_close(real(rebuilt(new_ids, mask), mask), real(trimmed, mask))
 
 
-def test_every_family_exports_to_onnx(
-    folder: Path, tiny_context: Context, tmp_path: Path
-) -> None:
+def test_every_family_exports_to_onnx(folder: Path, tiny_context: Context, tmp_path: Path) -> None:
     model = start_model(str(folder), "classify", 4, max_length=16)
     model.encoder.keep_layers([0, 2])
     model.save(tmp_path)

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from attar.passes import Artifact, Context
 from attar.train.loop import TrainSettings, train
-from attar.train.precision import native_bf16
 from attar.train.models import Model
+from attar.train.precision import native_bf16
 from attar.types import Silent
 
 SETTINGS = TrainSettings(epochs=4, learning_rate=1e-3, batch_size=16, seed=5)

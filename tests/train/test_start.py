@@ -84,9 +84,7 @@ def test_a_hub_name_without_network_fails_quickly(
     assert time.monotonic() - began < 20
 
 
-def test_a_folder_with_pickled_weights_only_is_refused(
-    tiny_encoder: Path, tmp_path: Path
-) -> None:
+def test_a_folder_with_pickled_weights_only_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "pickled"
     shutil.copytree(tiny_encoder, copy)
     state = {"embeddings.word_embeddings.weight": torch.zeros(3, 3)}

@@ -6,8 +6,12 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
+
+if TYPE_CHECKING:
+    from attar.data.read import InputKind
 
 
 @click.command(short_help="Answer texts with a bundle.")
@@ -43,7 +47,7 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
                 "no text: give it as an argument or on standard input\n"
                 f'hint: attar predict {bundle} "where is my order?"'
             )
-        source = read_texts(sys.stdin.buffer, kind)
+        source = read_texts(sys.stdin.buffer, cast("InputKind", kind))
     shown = list(texts)
     for number, answer in enumerate(predictor.stream(source)):
         if as_json:

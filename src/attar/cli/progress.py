@@ -49,9 +49,7 @@ class Bars:
     ) -> None:
         self._bars.stop()
 
-    def track(
-        self, items: Iterable[Item], what: str, total: int | None = None
-    ) -> Iterator[Item]:
+    def track(self, items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
         task = self._bars.add_task(what, total=total)
         try:
             for item in items:

@@ -23,6 +23,8 @@ from attar.errors import DataError
 from attar.recipe import DataSection
 from attar.types import Dropped, Row
 
+InputKind = Literal["auto", "jsonl", "csv", "lines"]
+
 MAX_TEXT_CHARACTERS = 1_000_000
 MAX_BAD_SHARE = 0.01
 MIN_ROWS_FOR_SHARE = 10
@@ -55,7 +57,7 @@ def read_rows(
 
 def read_texts(
     stream: BinaryIO,
-    kind: Literal["auto", "jsonl", "csv", "lines"] = "auto",
+    kind: InputKind = "auto",
     text_field: str = "text",
     name: str = "standard input",
 ) -> Iterator[str]:

@@ -38,7 +38,7 @@ CALLS = 100
 
 def sample_text(predictor: Predictor) -> str:
     """A text of TOKENS tokens for this bundle's tokenizer, or as near as its input allows."""
-    words = "my order is late and nobody answers when will it come".split()
+    words = ["my", "order", "is", "late", "and", "nobody", "answers", "when", "will", "it", "come"]
     text = words[0]
     for word in words[1:] + ["a"] * TOKENS:
         if predictor.count_tokens(f"{text} {word}") > TOKENS:

@@ -7,7 +7,6 @@ Assumes rows drawn independently from the population that the claim is about.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,12 +35,12 @@ def clopper_pearson(successes: int, trials: int, alpha: float) -> tuple[float, f
     return low, high
 
 
-def decide(claim: ClaimSpec, metrics: Mapping[str, float]) -> dict[str, Any]:
+def decide(claim: ClaimSpec, metrics: Mapping[str, float | None]) -> dict[str, Any]:
     """The claim with its measured value, bounds, sample and status."""
-    trials = int(metrics[PROPORTIONS[claim.metric]])
+    trials = int(metrics[PROPORTIONS[claim.metric]] or 0)
     value = metrics[claim.metric]
     low, high = 0.0, 1.0
-    if trials:
+    if trials and value is not None:
         low, high = clopper_pearson(round(value * trials), trials, 1 - claim.confidence)
     if claim.at_least is not None:
         met, unmet = low >= claim.at_least, high < claim.at_least
@@ -53,7 +52,7 @@ def decide(claim: ClaimSpec, metrics: Mapping[str, float]) -> dict[str, Any]:
         "at_least": claim.at_least,
         "at_most": claim.at_most,
         "confidence": claim.confidence,
-        "value": None if math.isnan(value) else value,
+        "value": value,
         "lower": low,
         "upper": high,
         "rows": trials,
@@ -61,5 +60,7 @@ def decide(claim: ClaimSpec, metrics: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def decide_all(claims: Sequence[ClaimSpec], metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+def decide_all(
+    claims: Sequence[ClaimSpec], metrics: Mapping[str, float | None]
+) -> list[dict[str, Any]]:
     return [decide(claim, metrics) for claim in claims]

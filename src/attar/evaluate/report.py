@@ -45,8 +45,7 @@ def full_report(bundle: Bundle) -> dict[str, Any]:
     return {
         **sealed,
         "budget": {
-            name: {"limit": limits.get(name), "measured": value}
-            for name, value in measured.items()
+            name: {"limit": limits.get(name), "measured": value} for name, value in measured.items()
         },
         "size_bytes": bundle.size_bytes,
         "content_sha256": bundle.content_sha256,

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 
 from attar.errors import TeacherError
 from attar.passes import Artifact, Context, Pass
-from attar.train.encoders import ConvolutionEncoder, TransformerEncoder
+from attar.train.encoders import ConvolutionEncoder, TransformerEncoder, embedding_of
 from attar.train.models import Model
 
 
@@ -44,9 +44,7 @@ class TrimVocabulary(Pass):
         index = torch.tensor(kept)
         if isinstance(model.encoder, ConvolutionEncoder):
             table = model.encoder.embedding
-            model.encoder.embedding = torch.nn.Embedding.from_pretrained(
-                table.weight.detach()[index].clone(), freeze=False
-            )
+            model.encoder.embedding = embedding_of(table.weight.detach()[index])
         else:
             assert isinstance(model.encoder, TransformerEncoder)
             rank = model.encoder.rank
@@ -143,9 +141,7 @@ def _renumbered(
         model["vocab"] = {names[old]: number for old, number in new.items()}
         if model["type"] == "BPE":
             model["merges"] = [
-                merge
-                for merge in model["merges"]
-                if _all_kept(merge, vocabulary, new)
+                merge for merge in model["merges"] if _all_kept(merge, vocabulary, new)
             ]
     else:
         raise TeacherError(

@@ -38,8 +38,11 @@ def infeasible(
         "The smallest, measured with the frozen teacher and no search:\n"
         + "\n".join(lines)
         + f"\nThe nearest feasible budget: size_mb = {_round_up(smallest)}"
-        + (f", latency_ms = {_round_up(latency_of(shapes[-1], source, start, context))}"
-           if budget.latency_ms is not None else "")
+        + (
+            f", latency_ms = {_round_up(latency_of(shapes[-1], source, start, context))}"
+            if budget.latency_ms is not None
+            else ""
+        )
         + f"\nMost bytes are the vocabulary: {pieces:,} pieces that the texts use. A narrower "
         "domain needs fewer; more labels or a larger teacher raise the accuracy at a size."
     )
@@ -52,5 +55,3 @@ def _words(budget: Budget) -> str:
 def _round_up(value: float) -> float:
     step = 0.01
     return round((int(value / step) + 1) * step, 2)
-
-

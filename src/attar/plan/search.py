@@ -97,9 +97,7 @@ def distillation(has_layers: bool, texts: int) -> Distill:
     epochs = max(2, round(visits / (1 + copies)))
     if has_layers:
         return Distill(epochs=epochs, learning_rate=4e-4, copies=copies)
-    return Distill(
-        epochs=epochs, learning_rate=3e-3, copies=copies, head_factor=1.0, bf16=False
-    )
+    return Distill(epochs=epochs, learning_rate=3e-3, copies=copies, head_factor=1.0, bf16=False)
 
 
 def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate:
@@ -117,7 +115,11 @@ def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate
     draft = draft_of(apply_all(export, trained, context), context)
     assert context.teacher is not None
     figures = quality(
-        context.task, Predictor(draft), dataset.select, context.teacher, context.columns,
+        context.task,
+        Predictor(draft),
+        dataset.select,
+        context.teacher,
+        context.columns,
         context.out_of_scope,
     )
     return Candidate(

@@ -58,6 +58,9 @@ def _local(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:
 
 def _method(name: str) -> Method:
     methods: dict[str, Method] = {
-        "full": "full", "top_layers": "top_layers", "lora": "lora", "frozen": "frozen"
+        "full": "full",
+        "top_layers": "top_layers",
+        "lora": "lora",
+        "frozen": "frozen",
     }
     return methods[name]

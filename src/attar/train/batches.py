@@ -32,7 +32,7 @@ def batch_order(
         order = np.lexsort((rng.random(n), lengths + rng.integers(-1, 2, n)))
     batches = [order[i : i + batch_size] for i in range(0, n, batch_size)]
     if rng is not None:
-        rng.shuffle(batches)  # type: ignore[arg-type]
+        rng.shuffle(batches)
     return batches
 
 

@@ -55,6 +55,14 @@ class FactorizedEmbedding(nn.Module):
         return made
 
 
+def embedding_of(weight: Tensor, padding_idx: int | None = None) -> nn.Embedding:
+    """A trainable embedding that holds a copy of `weight` (rows, hidden)."""
+    made = nn.Embedding(weight.shape[0], weight.shape[1], padding_idx=padding_idx)
+    with torch.no_grad():
+        made.weight.copy_(weight)
+    return made
+
+
 def principal_axes(rows: Tensor, count: int) -> Tensor:
     """The first `count` principal axes of rows (n, hidden), as columns (hidden, count).
 
@@ -66,7 +74,8 @@ def principal_axes(rows: Tensor, count: int) -> Tensor:
     axes = vectors.flip(1)[:, :count]
     largest = axes.abs().argmax(0)
     signs = torch.sign(axes[largest, torch.arange(count)])
-    return (axes * signs).float()
+    oriented: Tensor = (axes * signs).float()
+    return oriented
 
 
 class TransformerEncoder(nn.Module):
@@ -111,12 +120,14 @@ class TransformerEncoder(nn.Module):
         """Input embeddings as one full matrix, (vocabulary, hidden)."""
         table = self.encoder.get_input_embeddings()
         if isinstance(table, FactorizedEmbedding):
-            return table.projection(table.embedding.weight).detach()
-        return table.weight.detach()
+            full: Tensor = table.projection(table.embedding.weight)
+        else:
+            full = table.weight
+        return full.detach()
 
     def set_token_vectors(self, weight: Tensor) -> None:
         """Replace the input embeddings by `weight` (vocabulary, hidden), at full rank."""
-        table = nn.Embedding.from_pretrained(weight.clone(), freeze=False)
+        table = embedding_of(weight)
         self.encoder.set_input_embeddings(table)
         self.encoder.config.vocab_size = weight.shape[0]
         self.rank = None
@@ -148,9 +159,7 @@ class TransformerEncoder(nn.Module):
         keep = longest + offset
         if keep >= table.weight.shape[0]:
             return
-        cut = nn.Embedding.from_pretrained(
-            table.weight.detach()[:keep].clone(), freeze=False, padding_idx=table.padding_idx
-        )
+        cut = embedding_of(table.weight.detach()[:keep], table.padding_idx)
         owner = self.encoder.embeddings
         owner.position_embeddings = cut
         for name in ("position_ids", "token_type_ids"):
@@ -181,9 +190,7 @@ class TransformerEncoder(nn.Module):
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
-            encoder = AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32
-            )
+            encoder = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         except Exception as error:  # transformers raises many kinds here
             first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise TeacherError(
@@ -249,9 +256,7 @@ class ConvolutionEncoder(nn.Module):
 
 
 Encoder = TransformerEncoder | ConvolutionEncoder
-FAMILIES: dict[str, Any] = {
-    cls.family: cls for cls in (TransformerEncoder, ConvolutionEncoder)
-}
+FAMILIES: dict[str, Any] = {cls.family: cls for cls in (TransformerEncoder, ConvolutionEncoder)}
 
 
 def encoder_from_spec(spec: Mapping[str, Any]) -> Encoder:
@@ -259,7 +264,7 @@ def encoder_from_spec(spec: Mapping[str, Any]) -> Encoder:
     return made
 
 
-def _layer_list(encoder: nn.Module) -> nn.ModuleList:
+def _layer_list(encoder: PreTrainedModel) -> nn.ModuleList:
     """The stack of transformer layers: the module list as long as the configuration says."""
     count = encoder.config.num_hidden_layers
     for module in encoder.modules():
@@ -270,7 +275,7 @@ def _layer_list(encoder: nn.Module) -> nn.ModuleList:
     )
 
 
-def _position_table(encoder: nn.Module) -> nn.Embedding | None:
+def _position_table(encoder: PreTrainedModel) -> nn.Embedding | None:
     table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
     return table if isinstance(table, nn.Embedding) else None
 

@@ -83,9 +83,7 @@ def spread_layers(count: int, of: int) -> tuple[int, ...]:
     return tuple(round(i * (of - 1) / (count - 1)) for i in range(count))
 
 
-def fitting_shapes(
-    source: Source, pieces: int, columns: int, limit_bytes: float
-) -> list[Shape]:
+def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
     """A handful of shapes under the limit: of each kind the largest that fits.
 
     The kinds: layers as they are; layers with half of their feed-forward neurons; and,
