@@ -7,6 +7,7 @@ says why.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -126,7 +127,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
     data = _table(table, "data")
     _known(data, DataSection, "[data]")
     name = _text(table, "name", "the recipe") or default_name
-    if not name.strip() or any(c in name for c in "/\\\0"):
+    if not name.strip(" .") or any(c in name for c in "/\\\0"):
         raise RecipeError(f"name = {name!r}: expected a plain name without slashes")
     return Recipe(
         task=_text(table, "task", "the recipe") or "",
@@ -241,7 +242,8 @@ def _number(
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not (low < value if open_low else low <= value) or not value <= high:
+    inside = is_number and (low < value if open_low else low <= value) and value <= high
+    if not inside or math.isinf(value):
         span = f"above {low:g}" if open_low else f"from {low:g} to {high:g}"
         raise RecipeError(f"{where}: {key} = {value!r}: expected a number {span}")
     return float(value)

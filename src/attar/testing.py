@@ -183,7 +183,8 @@ def _check_metrics(
 
 def _check_settings(step: Pass) -> None:
     _expect(dataclasses.is_dataclass(step), "a pass is a dataclass of its settings")
-    frozen = type(step).__dataclass_params__.frozen
+    kind: Any = type(step)
+    frozen = kind.__dataclass_params__.frozen
     _expect(frozen, "the settings' dataclass must be frozen")
     _expect(isinstance(step.name, str) and step.name.isidentifier(), "name: one plain word")
     _expect(isinstance(step.version, int) and step.version >= 1, "version: an int from 1")

@@ -411,7 +411,8 @@ def test_curate(
     assert done.code == 0
     assert found["dropped"]["duplicate"] == 1
     assert found["rows"]["certify"] == 40
-    dropped = [json.loads(line) for line in (tmp_path / ".attar/dropped.jsonl").open()]
+    saved = (tmp_path / ".attar" / "dropped.jsonl").read_text(encoding="utf-8")
+    dropped = [json.loads(line) for line in saved.splitlines()]
     assert len(dropped) == sum(found["dropped"].values())
     assert {"file", "row", "text", "label", "reason", "detail"} <= set(dropped[0])
     plain = attar_command("curate", path)

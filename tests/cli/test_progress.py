@@ -21,6 +21,5 @@ def test_items_pass_through_in_order(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_an_error_inside_comes_out() -> None:
-    with pytest.raises(ZeroDivisionError), Bars() as bars:
-        for number in bars.track([1, 0], "dividing"):
-            _ = 1 / number
+    with Bars() as bars, pytest.raises(ZeroDivisionError):
+        _ = [1 / number for number in bars.track([1, 0], "dividing")]

@@ -105,12 +105,14 @@ def test_statuses(value: float, rows: int, bound: float, status: str) -> None:
 
 
 def test_no_rows_decide_nothing() -> None:
-    found = decide(ClaimSpec("accuracy", at_least=0.5), metrics(float("nan"), 0))
-    assert found["status"] == "undecided"
-    assert found["value"] is None
-    # The report holds None where the metric is undefined.
-    none: Any = {"accuracy": None, "in_scope_rows": 0.0}
-    assert decide(ClaimSpec("accuracy", at_least=0.5), none)["status"] == "undecided"
+    """Reports hold None where a metric is undefined."""
+    for rows in (0.0, None):
+        found = decide(
+            ClaimSpec("accuracy", at_least=0.5), {"accuracy": None, "in_scope_rows": rows}
+        )
+        assert found["status"] == "undecided"
+        assert found["value"] is None
+        assert (found["lower"], found["upper"], found["rows"]) == (0.0, 1.0, 0)
 
 
 def test_each_claim_is_decided_in_order() -> None:

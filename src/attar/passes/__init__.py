@@ -59,7 +59,8 @@ class Context:
     """What passes may read besides their input.
 
     columns: names of the model's outputs, the out-of-scope label among them.
-    cache: the folder of finished passes. teacher: whom distillation asks.
+    cache: the folder of finished passes. teacher: whom distillation asks. known: keys
+    of passes that this build has made or has said it reuses.
     """
 
     task: Task
@@ -70,6 +71,7 @@ class Context:
     seed: int = 0
     teacher: Teacher | None = None
     progress: Progress = field(default_factory=Silent)
+    known: set[str] = field(default_factory=set)
 
     def targets(self) -> NDArray[np.int64]:
         """Column index of every train row."""
@@ -102,7 +104,7 @@ class Pass(ABC):
     def key(self, source: Artifact, context: Context) -> str:
         """Fingerprint of the result, known before it is computed."""
         read: dict[str, Any] = {
-            "data": context.dataset.fingerprint,
+            "data": [context.dataset.fingerprint, context.columns],
             "teacher": context.teacher.fingerprint if context.teacher else None,
             "seed": context.seed,
         }
@@ -118,7 +120,9 @@ class Pass(ABC):
         key = self.key(source, context)
         folder = context.cache / f"{self.name}-{key[:16]}"
         if folder.is_dir():
-            context.progress.say(f"{self.name}: reused from {context.cache.name}/{folder.name}")
+            if key not in context.known:
+                context.progress.say(f"{self.name}: reused from cache/{folder.name}")
+            context.known.add(key)
             return Artifact(folder, key)
         partial = folder.with_name(folder.name + ".partial")
         try:
@@ -134,6 +138,7 @@ class Pass(ABC):
         finally:  # after the rename there is nothing to remove
             shutil.rmtree(partial, ignore_errors=True)
         self.checkpoint(source, context).unlink(missing_ok=True)
+        context.known.add(key)
         return Artifact(folder, key)
 
     def checkpoint(self, source: Artifact, context: Context) -> Path:

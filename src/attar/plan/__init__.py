@@ -19,7 +19,7 @@ from attar.plan.start import longest_text, start_artifact, student_location
 from attar.plan.teacher import make_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
-from attar.train.shapes import REPORTS, Shape, fitting_shapes
+from attar.train.shapes import REPORTS, Shape, fitting_shapes, widest_no_layers
 from attar.train.start import locate
 from attar.types import Derived
 
@@ -85,9 +85,13 @@ def _shapes(
     if source is None:
         return [None]
     assert budget.size_mb is not None
-    shapes = fitting_shapes(source, pieces, len(context.columns), budget.size_mb * 1e6)
+    limit, columns = budget.size_mb * 1e6, len(context.columns)
+    shapes = fitting_shapes(source, pieces, columns, limit)
     if budget.latency_ms is not None:
         shapes = quick_enough(shapes, source, start, budget.latency_ms, context)
+        if len(shapes) < 2:
+            small = [s for s in widest_no_layers(source, pieces, columns, limit) if s not in shapes]
+            shapes += quick_enough(small, source, start, budget.latency_ms, context)
     return list(shapes)
 
 

@@ -13,7 +13,7 @@ from attar.teachers.local import AnswerTexts, LocalTeacher
 from attar.train.models import Model
 from attar.types import Derived
 
-ROWS_SEEN = 45_000
+ROWS_SEEN = 32_000
 
 
 def make_teacher(
@@ -24,11 +24,11 @@ def make_teacher(
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
         method, reason = "full", "every weight: the best teacher that a laptop trains"
-    epochs = max(3, min(8, round(ROWS_SEEN / rows)))
+    epochs = max(3, min(6, round(ROWS_SEEN / rows)))
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
     values["teacher.epochs"] = Derived(
-        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 8 times the {rows:,} of train"
+        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 6 times the {rows:,} of train"
     )
     frozen = frozen_teacher(start, context)
     if method == "frozen":

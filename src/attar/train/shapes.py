@@ -102,8 +102,14 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
     if len(found) == 2 and len(found[0].layers) == len(found[1].layers):
         del found[1]  # the same depth, narrower: nothing to gain
     if len(found) < 2:
-        found += [shape for shape in no_layer_shapes(source) if fits(shape)][:1]
+        found += widest_no_layers(source, pieces, columns, limit_bytes)
     return found
+
+
+def widest_no_layers(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
+    """The widest shape without layers under the limit, if there is one."""
+    shapes = no_layer_shapes(source)
+    return [s for s in shapes if bundle_bytes(s, source, pieces, columns) <= limit_bytes][:1]
 
 
 def no_layer_shapes(source: Source) -> list[Shape]:

@@ -1,0 +1,151 @@
+"""The plan's choices on their own: settings by size, order of candidates, latency, frontier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attar.errors import InfeasibleError
+from attar.evaluate.latency_table import LatencyTable
+from attar.passes import Artifact, Context
+from attar.passes.no_layers import NoLayers
+from attar.plan import _best, search
+from attar.plan.search import Candidate, distillation, quick_enough, shape_passes, source_of
+from attar.plan.start import longest_text, start_artifact
+from attar.plan.teacher import frozen_teacher, make_teacher
+from attar.recipe import Budget, TeacherSection
+from attar.train.models import Model
+from attar.train.shapes import REPORTS, Shape, Source
+from attar.types import Derived, Row
+
+
+@given(st.booleans(), st.integers(2, 2_000_000))
+def test_distillation_settings(has_layers: bool, texts: int) -> None:
+    step = distillation(has_layers, texts)
+    assert step.epochs >= 2
+    assert 0 < step.learning_rate < 0.1
+    visits = step.epochs * (1 + step.copies)
+    assert visits <= 36
+    fewer = distillation(has_layers, max(2, texts // 2))
+    assert fewer.epochs * (1 + fewer.copies) >= visits - 2  # a small set is seen more often
+
+
+def candidate(name: str, size: int, **figures: float) -> Candidate:
+    return Candidate(name, (), size, 1, figures)
+
+
+def test_the_best_that_fits_wins() -> None:
+    budget = Budget(size_mb=1.0)
+    small = candidate("small", 500_000, accuracy=0.8, agreement=0.9)
+    large = candidate("large", 900_000, accuracy=0.9, agreement=0.9)
+    fat = candidate("fat", 1_000_001 - REPORTS, accuracy=0.99)
+    assert _best((small, large, fat), budget) is large
+    assert _best((small, replace(large, figures=small.figures)), budget) is small
+    told_apart = candidate("oos", 900_000, accuracy=0.85, oos_auroc=0.99)
+    confused = candidate("none", 900_000, accuracy=0.86, oos_auroc=0.6)
+    assert _best((confused, told_apart), budget) is told_apart
+    with pytest.raises(InfeasibleError, match=r"fat: 0\.97 MB"):
+        _best((fat,), budget)
+
+
+def test_sources(tiny_start: Artifact, tiny_context: Context) -> None:
+    source, pieces = source_of(tiny_start)
+    assert source == Source(3, 32, 64, 16, can_narrow=True)
+    assert pieces == Model.load(tiny_start.folder).tokenizer.get_vocab_size()
+    flat = NoLayers(hidden=16).apply(tiny_start, tiny_context)
+    assert source_of(flat) == (None, pieces)
+    assert [step.name for step in shape_passes(None)] == ["trim_vocabulary"]
+    names = [step.name for step in shape_passes(Shape((0, 2), 32, None, 8))]
+    assert names == ["trim_vocabulary", "take_layers", "factorize"]
+
+
+def test_shapes_are_shortened_until_quick_enough(
+    tiny_start: Artifact, tiny_context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_depth(shape: Shape, *rest: Any) -> float:
+        return 0.5 + len(shape.layers)
+
+    monkeypatch.setattr(search, "latency_of", by_depth)
+    source, _ = source_of(tiny_start)
+    assert source is not None
+    shapes = [Shape((0, 1, 2), 32), Shape((0, 2), 32, 32), Shape((), 32)]
+
+    def names(limit: float) -> list[int]:
+        kept = quick_enough(shapes, source, tiny_start, limit, tiny_context)
+        return [len(shape.layers) for shape in kept]
+
+    assert names(9.0) == [3, 2, 0]
+    assert names(2.5) == [2, 2, 0]
+    assert names(1.5) == [1, 1, 0]
+    assert names(0.5) == [0]
+    assert names(0.1) == []
+
+
+def test_latencies_come_from_the_table(
+    tiny_start: Artifact, tiny_context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTAR_CACHE", str(tmp_path))
+    measured = []
+    lookup = LatencyTable.lookup
+
+    def watched(self: LatencyTable, shape: str, bundle: Callable[[], Path]) -> float:
+        def build() -> Path:
+            measured.append(shape)
+            return bundle()
+
+        return lookup(self, shape, build)
+
+    monkeypatch.setattr(LatencyTable, "lookup", watched)
+    source, _ = source_of(tiny_start)
+    assert source is not None
+    first = search.latency_of(Shape((0,), 32), source, tiny_start, tiny_context)
+    assert search.latency_of(Shape((0,), 32), source, tiny_start, tiny_context) == first > 0
+    assert len(measured) == 1
+
+
+def test_the_longest_text(tiny_encoder: Path, tiny_context: Context) -> None:
+    found = longest_text(str(tiny_encoder), tiny_context)
+    assert found.value == 16
+    assert "99.5 %" in found.reason
+    rows = tuple(Row("refund " * 30, "refund") for _ in range(10))
+    dataset = replace(tiny_context.dataset, train=rows)
+    assert longest_text(str(tiny_encoder), replace(tiny_context, dataset=dataset)).value == 32
+    rows = tuple(Row("refund " * 300, "refund") for _ in range(10))
+    dataset = replace(tiny_context.dataset, train=rows)
+    cut = longest_text(str(tiny_encoder), replace(tiny_context, dataset=dataset)).value
+    assert cut == 64  # what the encoder has positions for
+
+
+def test_starting_models_are_cached_by_content(tiny_encoder: Path, tiny_context: Context) -> None:
+    first = start_artifact(str(tiny_encoder), 16, tiny_context)
+    assert start_artifact(str(tiny_encoder), 16, tiny_context) == first
+    others = [
+        start_artifact(str(tiny_encoder), 24, tiny_context),
+        start_artifact(str(tiny_encoder), 16, replace(tiny_context, seed=1)),
+        start_artifact(str(tiny_encoder), 16, replace(tiny_context, columns=("a", "b"))),
+    ]
+    assert len({a.fingerprint for a in [first, *others]}) == 4
+    assert len(list(tiny_context.cache.iterdir())) == 4
+
+
+def test_the_teacher_of_a_recipe(tiny_start: Artifact, tiny_context: Context) -> None:
+    values: dict[str, Derived] = {}
+    frozen = make_teacher(TeacherSection("encoder", "frozen"), tiny_start, tiny_context, values)
+    assert frozen.fingerprint == frozen_teacher(tiny_start, tiny_context).fingerprint
+    assert values["teacher.finetune"] == Derived("frozen", "the recipe says so")
+    values.clear()
+    both = make_teacher(TeacherSection("encoder"), tiny_start, tiny_context, values)
+    assert frozen.fingerprint in both.fingerprint
+    assert values["teacher.model"].value == "encoder"
+    assert values["teacher.finetune"].value == "full"
+    texts = [row.text for row in tiny_context.dataset.select]
+    assert both.answer(texts).logits.shape == (len(texts), 4)
