@@ -302,6 +302,12 @@ def tiny_start(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> 
     return Artifact(folder, "tiny start")
 
 
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch models answer in float32 also where the processor has bfloat16."""
+    monkeypatch.setattr("attar.train.precision.native_bf16", lambda: False)
+
+
 RECIPE = """task = "classify"
 name = "tiny"
 [data]

@@ -48,7 +48,7 @@ def test_the_student_comes_near_its_teacher(
     )  # fmt: skip
     before = divergence(Model.load(student.folder), taught)
     made = Model.load(step.apply(student, taught).folder)
-    assert divergence(made, taught) < 0.5 * before
+    assert divergence(made, taught) < 0.7 * before
     assert not any("projection" in name for name in made.state_dict())
 
 

@@ -32,6 +32,7 @@ from attar.runtime.engines.onnx import OnnxEngine
 from attar.runtime.predictor import Predictor
 from attar.train.models import Model
 
+pytestmark = pytest.mark.usefixtures("float32")
 SHAPES: dict[str, Any] = {
     "as it is": (),
     "one layer, narrow": (TakeLayers(layers=(1,), feed_forward=24),),

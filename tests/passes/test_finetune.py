@@ -18,6 +18,8 @@ from attar.passes.no_layers import NoLayers
 from attar.tasks import TASKS
 from attar.train.models import Model
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 
 def accuracy(model: Model, context: Context) -> float:
     rows = context.dataset.certify

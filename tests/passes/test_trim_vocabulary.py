@@ -31,6 +31,7 @@ from attar.passes.trim_vocabulary import TrimVocabulary, trim
 from attar.train.models import Model
 from attar.types import Row
 
+pytestmark = pytest.mark.usefixtures("float32")
 CORPUS = [
     "the quick brown fox jumps over the lazy dog and the dog barks at the fox",
     "where is my order? it has not arrived yet, please refund my money back",

@@ -149,3 +149,22 @@ def test_the_teacher_of_a_recipe(tiny_start: Artifact, tiny_context: Context) ->
     assert values["teacher.finetune"].value == "full"
     texts = [row.text for row in tiny_context.dataset.select]
     assert both.answer(texts).logits.shape == (len(texts), 4)
+
+
+def test_texts_never_outgrow_the_positions(
+    tiny_context: Context, tmp_path: Path, wordpiece: Any
+) -> None:
+    """Batches are padded to whole fours, which once led past the last of 30 positions."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=wordpiece.get_vocab_size(), hidden_size=8, num_hidden_layers=1,
+        num_attention_heads=1, intermediate_size=8, max_position_embeddings=30,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=wordpiece).save_pretrained(tmp_path)
+    rows = tuple(Row("refund " * 300, "refund") for _ in range(10))
+    context = replace(tiny_context, dataset=replace(tiny_context.dataset, train=rows))
+    longest = longest_text(str(tmp_path), context).value
+    start = start_artifact(str(tmp_path), longest, context)
+    logits, _ = Model.load(start.folder).answer([rows[0].text])
+    assert logits.shape == (1, 4)

@@ -47,8 +47,25 @@ def test_epochs_differ_and_seeds_repeat() -> None:
 
 def test_padding() -> None:
     batch = pad([[7, 8, 9], [5], []], np.array([1, 0, 2]), pad_id=3)
-    assert batch.input_ids.tolist() == [[5, 3, 3], [7, 8, 9], [3, 3, 3]]
-    assert batch.attention_mask.tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
-    assert pad([[]], np.array([0]), pad_id=0).input_ids.shape == (1, 1)
+    time = batch.input_ids.shape[1]
+    assert 3 <= time < 8
+    rest = [3] * (time - 3)
+    assert batch.input_ids.tolist() == [[5, 3, 3, *rest], [7, 8, 9, *rest], [3, 3, 3, *rest]]
+    empty = [0] * (time - 3)
+    assert batch.attention_mask.tolist() == [
+        [1, 0, 0, *empty],
+        [1, 1, 1, *empty],
+        [0, 0, 0, *empty],
+    ]
+    assert pad([[]], np.array([0]), pad_id=0).input_ids.shape[0] == 1
     assert padded_batches([], 0, 4) == []
     assert lengths_of([[1], []]).tolist() == [1, 0]
+
+
+@given(st.lists(st.lists(st.integers(1, 99), max_size=20), min_size=1, max_size=9))
+def test_padded_batches_hold_the_tokens(tokens: list[list[int]]) -> None:
+    found = {}
+    for batch in padded_batches(tokens, 0, 4):
+        for row, ids, mask in zip(batch.rows, batch.input_ids, batch.attention_mask, strict=True):
+            found[int(row)] = ids[mask.bool()].tolist()
+    assert found == dict(enumerate(tokens))

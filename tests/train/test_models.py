@@ -14,6 +14,7 @@ from attar.passes import Artifact
 from attar.train.encoders import ConvolutionEncoder
 from attar.train.models import Model, mean_pool
 
+pytestmark = pytest.mark.usefixtures("float32")
 TEXTS = ["where is my parcel", "refund", "", "i want to cancel " * 20, "is"]
 
 

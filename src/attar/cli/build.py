@@ -21,7 +21,6 @@ def build(recipe: Path, out: Path | None, force: bool, seed: int) -> int:
     reuses what did not change.
     """
     from attar.cli.extras import need
-    from attar.cli.progress import Bars
     from attar.recipe import read_recipe
 
     # Threads that spin at barriers make training ten times slower as soon as anything
@@ -30,6 +29,7 @@ def build(recipe: Path, out: Path | None, force: bool, seed: int) -> int:
     checked = read_recipe(recipe)
     need("train", "attar build")
     from attar.build import build as run
+    from attar.cli.progress import Bars
     from attar.evaluate.report import as_text, exit_code
 
     out = out or Path(f"{checked.name}.attar")

@@ -58,7 +58,8 @@ class Bars:
         finally:
             seconds = self._bars.tasks[-1].elapsed or 0.0
             self._bars.remove_task(task)
-            self._console.print(f"  {what}: {seconds:.0f} s", style="dim", markup=False)
+            if seconds >= 1:
+                self._console.print(f"  {what}: {seconds:.0f} s", style="dim", markup=False)
 
     def say(self, message: str) -> None:
         self._console.print(message, markup=False)
