@@ -26,6 +26,7 @@ class Quantize(Pass):
     """Int8, dynamic, per channel. There is nothing to set yet."""
 
     name: ClassVar[str] = "quantize"
+    version: ClassVar[int] = 2
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -43,6 +44,9 @@ class Quantize(Pass):
             )
         finally:
             logging.getLogger("root").disabled = False
+        quantized = onnx.load(folder / "model.onnx")
+        shorten_names(quantized)
+        onnx.save(quantized, folder / "model.onnx")
         for name in ("tokenizer.json", "input.json"):
             shutil.copy(source.folder / name, folder / name)
 
@@ -63,6 +67,23 @@ def quantize_embeddings(model: onnx.ModelProto) -> None:
         graph.initializer.remove(weights[name])
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def shorten_names(model: onnx.ModelProto) -> None:
+    """Number inner tensors and drop names that nothing reads: at a megabyte, the names
+    that exporters give ("/encoder/layer.0/attention/…") are a twentieth of the file."""
+    graph = model.graph
+    del graph.value_info[:]
+    if any(a.type == onnx.AttributeProto.GRAPH for n in graph.node for a in n.attribute):
+        return  # an inner graph may read outer names
+    kept = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
+    for node in graph.node:
+        node.ClearField("name")
+        node.ClearField("doc_string")
+        for names in (node.input, node.output):
+            names[:] = [kept.setdefault(name, f"{len(kept):x}") for name in names]
+    for tensor in graph.initializer:
+        tensor.name = kept[tensor.name]
 
 
 def _int8_gather(

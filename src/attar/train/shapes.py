@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FLOAT = 4
-GRAPH = 13_200  # nodes and names of an int8 graph, and the manifest
-TRANSFORMER_GRAPH = 18_500  # more of them for positions, attention mask and norms
-LAYER_GRAPH = 32_700  # the same for one transformer layer
-RANK_GRAPH = 2_600  # the same for the product that a factorized embedding needs
+GRAPH = 2_700  # nodes and names of an int8 graph, and the manifest
+TRANSFORMER_GRAPH = 2_800  # more of them for positions, attention mask and norms
+LAYER_GRAPH = 3_700  # the same for one transformer layer
+RANK_GRAPH = 200  # the same for the product that a factorized embedding needs
 REPORTS = 30_000  # report, card, golden examples and manifest in a finished bundle
 TOKENIZER_BYTES = 6.0  # a piece, deflated
 
