@@ -39,10 +39,11 @@ quickstart: $(INSTALLED) ## Build the support desk's model and try it
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest -q
 
-test-base: ## The runtime's tests on a bare base install: no torch, no scipy
+test-base: ## The tests that need no torch, on a bare base install
 	$(PYTHON) -m venv .venv-base
-	.venv-base/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt . pytest hypothesis
-	.venv-base/bin/python -m pytest -q tests/runtime tests/tasks tests/test_bundle.py tests/test_imports.py
+	.venv-base/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt . pytest hypothesis onnx
+	.venv-base/bin/python -c 'import importlib.util as u; assert not u.find_spec("torch")'
+	.venv-base/bin/python -m pytest -q tests
 
 bench-classify: $(INSTALLED) ## attar beside its peers on public data (DATA=folder)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

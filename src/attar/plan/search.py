@@ -92,7 +92,7 @@ def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
 
 def distillation(has_layers: bool, texts: int) -> Distill:
     """Settings of distillation, from the family and the number of texts alone."""
-    visits = max(12, min(20, round(ROWS_SEEN / texts)))  # of each text, copies included
+    visits = max(12, min(16, round(ROWS_SEEN / texts)))  # of each text, copies included
     copies = 3 if texts < 20_000 else 1
     epochs = max(2, round(visits / (1 + copies)))
     if has_layers:

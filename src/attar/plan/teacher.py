@@ -24,11 +24,11 @@ def make_teacher(
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
         method, reason = "full", "every weight: the best teacher that a laptop trains"
-    epochs = max(3, min(6, round(ROWS_SEEN / rows)))
+    epochs = max(3, min(5, round(ROWS_SEEN / rows)))
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
     values["teacher.epochs"] = Derived(
-        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 6 times the {rows:,} of train"
+        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 5 times the {rows:,} of train"
     )
     frozen = frozen_teacher(start, context)
     if method == "frozen":
