@@ -76,9 +76,8 @@ def build(
     progress.say("evaluating on the certify split")
     report = _evaluate(draft, plan, recipe.claims)
     measurements = _measure(draft, time.perf_counter() - started)
-    sealed = _seal(draft, report, measurements, dataset, plan.budget, out, force)
     record_build(recipe.work, draft.manifest["build"]["fingerprint"], trained)
-    return full_report(sealed)
+    return full_report(_seal(draft, report, measurements, dataset, plan.budget, out, force))
 
 
 def _check_out(out: Path, force: bool) -> None:

@@ -43,9 +43,12 @@ def start_artifact(location: str, max_length: int, context: Context) -> Artifact
         model = start_model(location, name, columns, max_length)
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        model.save(partial)
-        partial.rename(folder)
+        try:
+            partial.mkdir(parents=True)
+            model.save(partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return Artifact(folder, key)
 
 
