@@ -122,10 +122,10 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
     _known(table, Recipe, "the recipe", absent=("folder",))
     if "task" not in table:
         raise RecipeError('the key "task" is missing, e.g. task = "classify"')
-    if "data" not in table or "train" not in _table(table, "data"):
-        raise RecipeError('the key "data.train" is missing: name a file of labeled rows')
     data = _table(table, "data")
     _known(data, DataSection, "[data]")
+    if "train" not in data:
+        raise RecipeError('the key "data.train" is missing: name a file of labeled rows')
     name = _text(table, "name", "the recipe") or default_name
     if not name.strip(" .") or any(c in name for c in "/\\\0"):
         raise RecipeError(f"name = {name!r}: expected a plain name without slashes")

@@ -27,8 +27,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 class Registry(Generic[Part]):
     """A lazy table: name -> "module:attribute"."""
 
-    def __init__(self, kind: str, built_in: dict[str, str]) -> None:
+    def __init__(self, kind: str, built_in: dict[str, str], noun: str = "part") -> None:
         self.kind = kind
+        self.noun = noun
         self._built_in = dict(built_in)
 
     def __iter__(self) -> Iterator[str]:
@@ -41,7 +42,7 @@ class Registry(Generic[Part]):
         if name not in targets:
             known = ", ".join(sorted(targets))
             raise RecipeError(
-                f"unknown {self.kind} {name!r}.{did_you_mean(name, targets)} Known: {known}."
+                f"unknown {self.noun} {name!r}.{did_you_mean(name, targets)} Known: {known}."
             )
         module, _, attribute = targets[name].partition(":")
         try:

@@ -188,7 +188,7 @@ def test_verify_without_golden_examples(make_bundle: Make) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"task": "paint"}, r"unknown tasks 'paint'.*Upgrade"),
+        ({"task": "paint"}, r"unknown task 'paint'.*Upgrade"),
         ({"task_settings": {"labels": ["a", "b"], "out_of_scope": None, "threshold": None,
                             "temperature": 1.0}}, r"logits.*shape"),
         ({"task_settings": {}}, "task_settings.labels"),

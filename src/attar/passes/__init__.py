@@ -39,6 +39,7 @@ PASSES: Registry[type[Pass]] = Registry(
         "export_onnx": "attar.passes.export_onnx:ExportOnnx",
         "quantize": "attar.passes.quantize:Quantize",
     },
+    noun="pass",
 )
 
 

@@ -5,4 +5,6 @@ from __future__ import annotations
 from attar.registry import Registry
 from attar.types import Task
 
-TASKS: Registry[Task] = Registry("tasks", {"classify": "attar.tasks.classify:CLASSIFY"})
+TASKS: Registry[Task] = Registry(
+    "tasks", {"classify": "attar.tasks.classify:CLASSIFY"}, noun="task"
+)

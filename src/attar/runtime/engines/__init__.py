@@ -23,5 +23,5 @@ class Engine(Protocol):
 
 
 ENGINES: Registry[type[Engine]] = Registry(
-    "engines", {"onnxruntime": "attar.runtime.engines.onnx:OnnxEngine"}
+    "engines", {"onnxruntime": "attar.runtime.engines.onnx:OnnxEngine"}, noun="engine"
 )

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from attar.registry import Registry
 
-HEADS: Registry[type] = Registry("heads", {"classify": "attar.train.heads.classify:ClassifyHead"})
+HEADS: Registry[type] = Registry(
+    "heads", {"classify": "attar.train.heads.classify:ClassifyHead"}, noun="head"
+)
