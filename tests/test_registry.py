@@ -33,7 +33,7 @@ def test_parts_of_plugins_and_built_in_ones_which_stay(registry: Registry[Any]) 
 
 
 def test_errors(registry: Registry[Any]) -> None:
-    with pytest.raises(RecipeError, match=r"unknown things 'plugn'\. Did you mean 'plugin'\?"):
+    with pytest.raises(RecipeError, match=r"unknown part 'plugn'\. Did you mean 'plugin'\?"):
         registry.get("plugn")
     with pytest.raises(RecipeError, match="Known: gone, lazy, own, plugin"):
         registry.get("zzz")

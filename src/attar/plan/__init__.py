@@ -10,7 +10,6 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attar.errors import InfeasibleError
 from attar.passes import Artifact, Context, Pass
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.frontier import infeasible
@@ -62,6 +61,8 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
     context = replace(context, teacher=teacher)
     candidates = tuple(measure(shape, start, context) for shape in shapes)
     best = _best(candidates, budget)
+    if best is None:
+        raise infeasible(budget, start, teacher_start, context)
     values["student"] = Derived(best.name, _why(best, candidates))
     for step in best.passes:
         for name, value in step.settings().items():
@@ -95,15 +96,11 @@ def _shapes(
     return list(shapes)
 
 
-def _best(candidates: tuple[Candidate, ...], budget: Budget) -> Candidate:
+def _best(candidates: tuple[Candidate, ...], budget: Budget) -> Candidate | None:
     assert budget.size_mb is not None
     fitting = [c for c in candidates if c.size_bytes + REPORTS <= budget.size_mb * 1e6]
     if not fitting:
-        sizes = ", ".join(f"{c.name}: {c.size_bytes / 1e6:.2f} MB" for c in candidates)
-        raise InfeasibleError(
-            f"no candidate fits {budget.size_mb:g} MB once built ({sizes}).\n"
-            "hint: raise budget.size_mb to the smallest of these"
-        )
+        return None
     return max(fitting, key=lambda c: (c.score, c.figures.get("agreement", 0.0), -c.size_bytes))
 
 

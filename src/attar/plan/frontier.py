@@ -10,7 +10,7 @@ from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.search import latency_of, measure, source_of
 from attar.plan.teacher import frozen_teacher
 from attar.recipe import Budget
-from attar.train.shapes import bundle_bytes, no_layer_shapes
+from attar.train.shapes import REPORTS, bundle_bytes, no_layer_shapes
 
 SHOWN = 3
 
@@ -23,16 +23,16 @@ def infeasible(
     assert source is not None
     context = replace(context, teacher=frozen_teacher(teacher_start, context))
     shapes = no_layer_shapes(source)[-SHOWN:]
-    lines = []
+    lines, smallest = [], 0.0
     for shape in shapes:
         found = measure(shape, start, context)
-        size = bundle_bytes(shape, source, pieces, len(context.columns)) / 1e6
+        computed = bundle_bytes(shape, source, pieces, len(context.columns))
+        smallest = max(computed, found.size_bytes + REPORTS) / 1e6  # shapes run down in size
         latency = latency_of(shape, source, start, context)
         lines.append(
-            f"  {shape.name:24} {size:6.3f} MB  {latency:6.3f} ms  "
+            f"  {shape.name:24} {smallest:6.3f} MB  {latency:6.3f} ms  "
             f"accuracy on select {found.figures.get('accuracy', 0.0):.3f}"
         )
-    smallest = bundle_bytes(shapes[-1], source, pieces, len(context.columns)) / 1e6
     return InfeasibleError(
         f"no student meets the budget ({_words(budget)}).\n"
         "The smallest, measured with the frozen teacher and no search:\n"

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FLOAT = 4
-GRAPH = 2_700  # nodes and names of an int8 graph, and the manifest
+GRAPH = 3_200  # nodes and names of an int8 graph, and the manifest
 TRANSFORMER_GRAPH = 2_800  # more of them for positions, attention mask and norms
-LAYER_GRAPH = 3_700  # the same for one transformer layer
+LAYER_GRAPH = 4_400  # the same for one transformer layer
 RANK_GRAPH = 200  # the same for the product that a factorized embedding needs
 REPORTS = 30_000  # report, card, golden examples and manifest in a finished bundle
 TOKENIZER_BYTES = 6.0  # a piece, deflated
