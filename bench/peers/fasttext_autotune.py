@@ -91,7 +91,8 @@ def refit(rows: Rows, found: dict[str, Any], loss: str, size: int, path: Path) -
     try:
         model = train(input=everything, loss=loss, **found)
         cutoff = cutoff_for(model, size)
-        model.quantize(input=everything, qnorm=True, cutoff=cutoff, dsub=2, verbose=0)
+        # Retraining what the cut leaves is what the search itself does.
+        model.quantize(input=everything, qnorm=True, cutoff=cutoff, dsub=2, retrain=True, verbose=0)
     except RuntimeError:
         return False
     model.save_model(str(quantized))

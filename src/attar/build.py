@@ -74,7 +74,7 @@ def build(
         model = step.apply(model, plan.context)
     draft = _draft(model, plan, recipe)
     progress.say("evaluating on the certify split")
-    report = _evaluate(draft, plan, recipe.claims)
+    report = _evaluate(draft, plan, recipe.claims) | {"data": summary(dataset)}
     measurements = _measure(draft, time.perf_counter() - started)
     record_build(recipe.work, draft.manifest["build"]["fingerprint"], trained)
     return full_report(_seal(draft, report, measurements, dataset, plan.budget, out, force))
@@ -89,12 +89,12 @@ def _check_out(out: Path, force: bool) -> None:
 
 
 def _draft(model: Artifact, plan: Plan, recipe: Recipe) -> Bundle:
-    """The draft with its threshold, which the select and calibrate splits set."""
+    """The draft with its threshold, which the calibrate split sets."""
     context = plan.context
     settings = context.task.settings(context.columns, context.out_of_scope)
     path = recipe.work / f"{recipe.name}-draft.attar"
     draft = write_draft(path, model, context.task, settings, recipe.name)
-    rows = (*context.dataset.select, *context.dataset.calibrate)
+    rows = context.dataset.calibrate
     threshold = _threshold(Predictor(draft), rows, context.out_of_scope)
     if threshold is None:
         return draft
@@ -139,7 +139,6 @@ def _evaluate(draft: Bundle, plan: Plan, claims: Sequence[ClaimSpec]) -> dict[st
         "budget": plan.budget.as_dict(),
         "plan": plan.to_json(),
         "candidates": [candidate.to_json() for candidate in plan.candidates],
-        "data": summary(dataset),
         "seed": context.seed,
         "versions": versions(),
     }
@@ -198,8 +197,8 @@ def _over_budget(over: dict[str, float], measured: dict[str, float], budget: Bud
 
 
 def _golden(predictor: Predictor, dataset: Dataset) -> bytes:
-    """Texts spread over the select split, with the answers that this file gives."""
-    rows = dataset.select or dataset.train
+    """Texts spread over the calibrate split, with the answers that this file gives."""
+    rows = dataset.calibrate or dataset.train
     chosen = rows[:: max(1, len(rows) // GOLDEN_EXAMPLES)][:GOLDEN_EXAMPLES]
     lines = []
     for row in chosen:

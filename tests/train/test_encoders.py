@@ -188,18 +188,21 @@ def test_factorized_encoder_round_trips(tiny_encoder: Path) -> None:
     assert encoder.spec()["rank"] is None
 
 
-def test_convolution_against_the_official_one() -> None:
+@pytest.mark.parametrize("depth", [1, 2])
+def test_convolution_against_the_official_one(depth: int) -> None:
     torch.manual_seed(0)
-    encoder = ConvolutionEncoder(50, 8, 3)
+    encoder = ConvolutionEncoder(50, 8, 3, depth)
     ids, mask = inputs(50)
-    official = torch.nn.Conv1d(8, 8, 3, padding=1)
+    kept = mask.unsqueeze(-1)
     with torch.no_grad():
-        # (out, window x in) -> (out, in, window)
-        official.weight.copy_(encoder.mix.weight.view(8, 3, 8).transpose(1, 2))
-        official.bias.copy_(encoder.mix.bias)
-        hidden = encoder.embedding(ids) * mask.unsqueeze(-1)
-        mixed = official(hidden.transpose(1, 2)).transpose(1, 2)
-        expected = hidden + torch.nn.functional.gelu(mixed)
+        expected = encoder.embedding(ids) * kept
+        for mix in encoder.mix:
+            official = torch.nn.Conv1d(8, 8, 3, padding=1)
+            # (out, window x in) -> (out, in, window)
+            official.weight.copy_(mix.weight.view(8, 3, 8).transpose(1, 2))
+            official.bias.copy_(mix.bias)
+            mixed = official(expected.transpose(1, 2)).transpose(1, 2)
+            expected = (expected + torch.nn.functional.gelu(mixed)) * kept
         found = encoder(ids, mask)
         torch.testing.assert_close(found, expected)
         alone = encoder(ids[1:, :6], mask[1:, :6])

@@ -87,8 +87,9 @@ def test_computed_sizes_are_those_of_real_files(
         Shape((1,), hidden, None, hidden // 3),
         Shape((), hidden),
         Shape((), hidden // 2),
+        Shape((), hidden, convolutions=2),
     ):
-        steps: Any = (*shape_passes(shape)[1:], ExportOnnx(), Quantize())
+        steps: Any = (*shape_passes(shape), ExportOnnx(), Quantize())
         made = apply_all(steps, start, context)
         settings = context.task.settings(labels, None)
         draft = write_draft(tmp_path / "draft.attar", made, context.task, settings, "sized")
@@ -146,6 +147,7 @@ def test_a_larger_shape_takes_more_bytes() -> None:
     assert size(base) > size(replace(base, rank=128))
     assert size(base) < size(base, pieces=5001)
     assert size(base) < size(base, columns=78)
+    assert size(Shape((), 384)) < size(Shape((), 384, convolutions=2))
     assert size(Shape((), 16)) < size(Shape((), 24)) < size(Shape((), 384))
 
 
@@ -155,4 +157,5 @@ def test_names_are_distinct_and_plain() -> None:
     assert len(set(names)) == len(names)
     assert Shape((0, 5), 384, 768, 128).name == "2 layers, feed-forward 768, embedding rank 128"
     assert Shape((), 64).family == "no layers"
+    assert Shape((), 64, convolutions=2).name == "no layers, 64 wide, 2 convolutions"
     assert json.dumps(names).isascii()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from attar.data.neighbors import clusters as connect
 from attar.data.neighbors import normalize
-from attar.types import Row
+from attar.types import Dataset, Row
 
 #: With a test file, which is the certify split, and without one.
 FRACTIONS_WITH_TEST = {"train": 0.84, "select": 0.08, "calibrate": 0.08}
@@ -50,6 +51,16 @@ def split(
     placed = _place(units, quotas, list(fractions))
     _fill_empty(placed)
     return {name: in_order([row for unit in placed[name] for row in unit]) for name in fractions}
+
+
+def join_select(dataset: Dataset) -> Dataset:
+    """The dataset once nothing more is chosen on select: its rows join train."""
+    return replace(
+        dataset,
+        train=tuple(in_order([*dataset.train, *dataset.select])),
+        select=(),
+        fingerprint=f"{dataset.fingerprint}, select in train",
+    )
 
 
 def _units(rows: Sequence[Row], clusters: Sequence[int], seed: int) -> list[list[Row]]:

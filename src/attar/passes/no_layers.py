@@ -1,4 +1,4 @@
-"""Make the student without transformer layers: static embeddings and a convolution.
+"""Make the student without transformer layers: static embeddings and convolutions.
 
 Token embeddings come from the starting encoder by principal components; their scale
 is set so that the pooled head learns at the usual rates. For the smallest budgets.
@@ -22,13 +22,16 @@ MEAN_NORM = 4.0  # of an embedding after scaling: about that of a trained one
 
 @dataclass(frozen=True, slots=True)
 class NoLayers(Pass):
-    """hidden: width of the embeddings. window: neighboring tokens a convolution sees."""
+    """hidden: width of the embeddings. window: neighboring tokens a convolution sees.
+    depth: convolutions, one after the other."""
 
     name: ClassVar[str] = "no_layers"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("seed",)
 
     hidden: int
     window: int = 3
+    depth: int = 1
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         start = Model.load(source.folder)
@@ -38,7 +41,7 @@ class NoLayers(Pass):
         if self.hidden > vectors.shape[1]:
             raise AttarError(f"hidden={self.hidden}: the start has only {vectors.shape[1]}")
         torch.manual_seed(context.seed)
-        encoder = ConvolutionEncoder(len(vectors), self.hidden, self.window)
+        encoder = ConvolutionEncoder(len(vectors), self.hidden, self.window, self.depth)
         centered = vectors - vectors.mean(0)
         if self.hidden < vectors.shape[1]:
             centered = centered @ principal_axes(vectors, self.hidden)

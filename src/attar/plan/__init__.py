@@ -1,21 +1,23 @@
 """The plan: a recipe resolved into a student and its passes, every value with its reason.
 
-Teacher first, then a small measured search on the select split. Nothing here looks at
-calibrate or certify rows.
+A small measured search on the select split comes first, taught by the frozen teacher.
+Once the shape is chosen, select has done its work and joins train: teacher and student
+of the plan learn from both. Nothing here looks at calibrate or certify rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from attar.data.split import join_select
 from attar.passes import Artifact, Context, Pass
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.frontier import infeasible
-from attar.plan.search import Candidate, measure, quick_enough, source_of
+from attar.plan.search import Candidate, measure, quick_enough, source_of, student_passes
 from attar.plan.start import longest_text, start_artifact, student_location
-from attar.plan.teacher import make_teacher
+from attar.plan.teacher import frozen_teacher, make_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
 from attar.train.shapes import REPORTS, Shape, fitting_shapes, widest_no_layers
@@ -45,29 +47,42 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, context: Context) -> Plan:
-    """Train the teacher, search the student, and say why. Raises InfeasibleError."""
+    """Search the student, train the teacher, and say why. Raises InfeasibleError.
+
+    context: with every split. The plan's own context has select joined to train.
+    """
     values: dict[str, Derived] = {}
     budget = _budget(recipe, values)
+    joined = replace(context, dataset=join_select(context.dataset))
     teacher_at = locate(recipe.teacher.model, recipe.folder)
     student_at, values["start"] = student_location(recipe)
-    values["max_length"] = longest_text(teacher_at, context)
+    values["max_length"] = longest_text(teacher_at, joined)
     longest = int(values["max_length"].value)
     teacher_start = start_artifact(teacher_at, longest, context)
     start = start_artifact(student_at, longest, context)
-    shapes = _shapes(start, budget, context, values)
+    trimmed = TrimVocabulary().apply(start, joined)
+    shapes = _shapes(trimmed, budget, joined, values)
     if not shapes:
-        raise infeasible(budget, start, teacher_start, context)
-    teacher = make_teacher(recipe.teacher, teacher_start, context, values)
-    context = replace(context, teacher=teacher)
-    candidates = tuple(measure(shape, start, context) for shape in shapes)
+        raise infeasible(budget, trimmed, teacher_start, context)
+    trial = replace(context, teacher=frozen_teacher(teacher_start, context))
+    candidates = []
+    for number, shape in enumerate(shapes, 1):
+        named = shape.name if shape is not None else "the start's own shape"
+        context.progress.say(f"trial {number} of {len(shapes)}: {named}")
+        candidates.append(measure(shape, trimmed, trial))
     best = _best(candidates, budget)
     if best is None:
-        raise infeasible(budget, start, teacher_start, context)
+        raise infeasible(budget, trimmed, teacher_start, context)
     values["student"] = Derived(best.name, _why(best, candidates))
-    for step in best.passes:
+    context.progress.say(f"chosen: {best.name}; select joins train")
+    teacher = make_teacher(recipe.teacher, teacher_start, joined, values)
+    texts = len(joined.dataset.train) + len(joined.dataset.unlabeled)
+    passes = (TrimVocabulary(), *student_passes(best.shape, texts))
+    for step in passes:
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
-    return Plan(start, best.passes, context, teacher, budget, candidates, values)
+    joined = replace(joined, teacher=teacher)
+    return Plan(start, passes, joined, teacher, budget, tuple(candidates), values)
 
 
 def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:
@@ -81,7 +96,7 @@ def _shapes(
     start: Artifact, budget: Budget, context: Context, values: MutableMapping[str, Derived]
 ) -> list[Shape | None]:
     """Shapes to try; None keeps the start's own, which has no layers to take from."""
-    source, pieces = source_of(TrimVocabulary().apply(start, context))
+    source, pieces = source_of(start)
     values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")
     if source is None:
         return [None]
@@ -96,7 +111,7 @@ def _shapes(
     return list(shapes)
 
 
-def _best(candidates: tuple[Candidate, ...], budget: Budget) -> Candidate | None:
+def _best(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:
     assert budget.size_mb is not None
     fitting = [c for c in candidates if c.size_bytes + REPORTS <= budget.size_mb * 1e6]
     if not fitting:
@@ -104,7 +119,7 @@ def _best(candidates: tuple[Candidate, ...], budget: Budget) -> Candidate | None
     return max(fitting, key=lambda c: (c.score, c.figures.get("agreement", 0.0), -c.size_bytes))
 
 
-def _why(best: Candidate, candidates: tuple[Candidate, ...]) -> str:
+def _why(best: Candidate, candidates: Sequence[Candidate]) -> str:
     if len(candidates) == 1:
         return "the only shape that fits the budget"
     others = ", ".join(f"{c.name} {c.score:.4f}" for c in candidates if c is not best)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from attar.errors import InfeasibleError
 from attar.passes import Artifact, Context
-from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.search import latency_of, measure, source_of
 from attar.plan.teacher import frozen_teacher
 from attar.recipe import Budget
@@ -18,8 +17,10 @@ SHOWN = 3
 def infeasible(
     budget: Budget, start: Artifact, teacher_start: Artifact, context: Context
 ) -> InfeasibleError:
-    """Measure the smallest students, taught by the frozen teacher, which takes seconds."""
-    source, pieces = source_of(TrimVocabulary().apply(start, context))
+    """Measure the smallest students, taught by the frozen teacher, which takes seconds.
+
+    start: trimmed to the vocabulary of the texts."""
+    source, pieces = source_of(start)
     assert source is not None
     context = replace(context, teacher=frozen_teacher(teacher_start, context))
     shapes = no_layer_shapes(source)[-SHOWN:]

@@ -1,8 +1,9 @@
-"""The measured search: build a handful of students, measure each on the select split.
+"""The measured search: a trial of a handful of students, each measured on the select split.
 
-A candidate goes through every pass and is measured as the int8 bundle that would
-ship. No choice depends on a timing of this build: where the recipe limits latency,
-shapes are looked up in a table measured once per machine.
+A trial is a third of the final training, and taught by the frozen teacher, which costs
+seconds; otherwise a candidate goes through every pass and is measured as the
+int8 bundle that would ship. No choice depends on a timing of this build: where the
+recipe limits latency, shapes are looked up in a table measured once per machine.
 """
 
 from __future__ import annotations
@@ -23,25 +24,28 @@ from attar.passes.factorize import Factorize
 from attar.passes.no_layers import NoLayers
 from attar.passes.quantize import Quantize
 from attar.passes.take_layers import TakeLayers, can_narrow
-from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.runtime.predictor import Predictor
 from attar.train.encoders import TransformerEncoder
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
 
-ROWS_SEEN = 130_000
+ROWS_SEEN = 220_000
+TRIAL = 1 / 3  # of the epochs of the final training
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A student that was built and measured on the select split. size_bytes: of the
-    draft, which the report and golden examples will add to."""
+    """A student that a trial measured on the select split. shape: None keeps the start's
+    own. size_bytes: of the draft, which the report and golden examples will add to."""
 
-    name: str
-    passes: tuple[Pass, ...]
+    shape: Shape | None
     size_bytes: int
     parameters: int
     figures: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        return self.shape.name if self.shape is not None else "the start's own shape"
 
     @property
     def score(self) -> float:
@@ -79,20 +83,28 @@ def source_of(start: Artifact) -> tuple[Source | None, int]:
 
 
 def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
-    """From the start to an untrained student; None keeps the start's own shape."""
-    steps: list[Pass] = [TrimVocabulary()]
+    """From the trimmed start to an untrained student; None keeps the start's own shape."""
+    steps: list[Pass] = []
     if shape is not None and shape.layers:
         steps.append(TakeLayers(shape.layers, shape.feed_forward))
         if shape.rank is not None:
             steps.append(Factorize(shape.rank))
     elif shape is not None:
-        steps.append(NoLayers(shape.hidden))
+        steps.append(NoLayers(shape.hidden, depth=shape.convolutions))
     return tuple(steps)
+
+
+def student_passes(shape: Shape | None, texts: int, *, trial: bool = False) -> tuple[Pass, ...]:
+    """From the trimmed start to the exported student. texts: count of those to learn from."""
+    taught = distillation(shape is None or bool(shape.layers), texts)
+    if trial:
+        taught = replace(taught, epochs=max(2, round(TRIAL * taught.epochs)))
+    return (*shape_passes(shape), taught, ExportOnnx(), Quantize())
 
 
 def distillation(has_layers: bool, texts: int) -> Distill:
     """Settings of distillation, from the family and the number of texts alone."""
-    visits = max(12, min(16, round(ROWS_SEEN / texts)))  # of each text, copies included
+    visits = max(12, min(24, round(ROWS_SEEN / texts)))  # of each text, copies included
     copies = 3 if texts < 20_000 else 1
     epochs = max(2, round(visits / (1 + copies)))
     if has_layers:
@@ -101,30 +113,26 @@ def distillation(has_layers: bool, texts: int) -> Distill:
 
 
 def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate:
-    """Build the student of this shape and measure it on select."""
-    name = shape.name if shape is not None else "the start's own shape"
-    context.progress.say(f"candidate: {name}")
-    dataset = context.dataset
+    """Build the student of this shape in a trial and measure it on select.
+
+    start: trimmed to the vocabulary of the final training, so that sizes agree.
+    """
+    dataset, teacher = context.dataset, context.teacher
+    assert teacher is not None
     texts = len(dataset.train) + len(dataset.unlabeled)
-    steps: Sequence[Pass] = (
-        *shape_passes(shape),
-        distillation(shape is None or bool(shape.layers), texts),
-    )
-    trained = apply_all(steps, start, context)
-    export: Sequence[Pass] = (ExportOnnx(), Quantize())
-    draft = draft_of(apply_all(export, trained, context), context)
-    assert context.teacher is not None
+    *training, export, quantize = student_passes(shape, texts, trial=True)
+    trained = apply_all(training, start, context)
+    draft = draft_of(apply_all([export, quantize], trained, context), context)
     figures = quality(
         context.task,
         Predictor(draft),
         dataset.select,
-        context.teacher,
+        teacher,
         context.columns,
         context.out_of_scope,
     )
     return Candidate(
-        name,
-        (*steps, *export),
+        shape,
         draft.size_bytes,
         Model.load(trained.folder).parameters_count,
         {key: value for key, value in figures.items() if value is not None},

@@ -13,7 +13,7 @@ from attar.teachers.local import AnswerTexts, LocalTeacher
 from attar.train.models import Model
 from attar.types import Derived
 
-ROWS_SEEN = 24_000
+ROWS_SEEN = 32_000
 
 
 def make_teacher(

@@ -210,18 +210,18 @@ class TransformerEncoder(nn.Module):
 
 
 class ConvolutionEncoder(nn.Module):
-    """Static embeddings and one residual convolution: no transformer layers.
+    """Static embeddings and residual convolutions over them: no transformer layers.
 
-    The convolution sees `width` neighboring tokens, as in Kim (2014).
+    Each of the `depth` convolutions sees `width` neighboring tokens, as in Kim (2014).
     """
 
     family = "convolution"
 
-    def __init__(self, vocabulary: int, hidden: int, width: int = 3) -> None:
+    def __init__(self, vocabulary: int, hidden: int, width: int = 3, depth: int = 1) -> None:
         super().__init__()
         self.width = width
         self.embedding = nn.Embedding(vocabulary, hidden)
-        self.mix = nn.Linear(width * hidden, hidden)
+        self.mix = nn.ModuleList(nn.Linear(width * hidden, hidden) for _ in range(depth))
 
     @property
     def hidden(self) -> int:
@@ -233,14 +233,18 @@ class ConvolutionEncoder(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         mask = attention_mask.unsqueeze(-1).to(self.embedding.weight.dtype)
-        hidden = self.embedding(input_ids) * mask  # (batch, time, hidden)
-        reach = self.width // 2
+        hidden: Tensor = self.embedding(input_ids) * mask  # (batch, time, hidden)
+        for mix in self.mix:
+            # Masked, so that padding stays zero for the next convolution's windows.
+            hidden = (hidden + nn.functional.gelu(mix(self._windows(hidden)))) * mask
+        return hidden
+
+    def _windows(self, hidden: Tensor) -> Tensor:
+        """Each token beside its neighbors, (batch, time, width * hidden): as one matrix
+        product over this a convolution quantizes per channel."""
+        reach, time = self.width // 2, hidden.shape[1]
         padded = nn.functional.pad(hidden, (0, 0, reach, reach))
-        time = hidden.shape[1]
-        # As one matrix product over concatenated neighbors it quantizes per channel.
-        window = torch.cat([padded[:, i : i + time] for i in range(self.width)], dim=-1)
-        summed: Tensor = hidden + nn.functional.gelu(self.mix(window))
-        return summed  # (batch, time, hidden)
+        return torch.cat([padded[:, i : i + time] for i in range(self.width)], dim=-1)
 
     def spec(self) -> dict[str, Any]:
         return {
@@ -248,11 +252,12 @@ class ConvolutionEncoder(nn.Module):
             "vocabulary": self.vocabulary,
             "hidden": self.hidden,
             "width": self.width,
+            "depth": len(self.mix),
         }
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> ConvolutionEncoder:
-        return cls(spec["vocabulary"], spec["hidden"], spec["width"])
+        return cls(spec["vocabulary"], spec["hidden"], spec["width"], spec["depth"])
 
 
 Encoder = TransformerEncoder | ConvolutionEncoder

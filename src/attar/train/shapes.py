@@ -7,12 +7,13 @@ build checks the finished file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FLOAT = 4
 GRAPH = 3_200  # nodes and names of an int8 graph, and the manifest
 TRANSFORMER_GRAPH = 2_800  # more of them for positions, attention mask and norms
 LAYER_GRAPH = 4_400  # the same for one transformer layer
+CONVOLUTION_GRAPH = 1_600  # the same for a second convolution
 RANK_GRAPH = 200  # the same for the product that a factorized embedding needs
 REPORTS = 30_000  # report, card, golden examples and manifest in a finished bundle
 TOKENIZER_BYTES = 6.0  # a piece, deflated
@@ -34,12 +35,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A student. With layers: a transformer; without: a convolution of width `hidden`."""
+    """A student. With layers: a transformer; without: convolutions of width `hidden`."""
 
     layers: tuple[int, ...]
     hidden: int
     feed_forward: int | None = None
     rank: int | None = None
+    convolutions: int = 1  # of a student without layers
 
     @property
     def family(self) -> str:
@@ -48,7 +50,8 @@ class Shape:
     @property
     def name(self) -> str:
         if not self.layers:
-            return f"no layers, {self.hidden} wide"
+            twice = ", 2 convolutions" if self.convolutions == 2 else ""
+            return f"no layers, {self.hidden} wide{twice}"
         count = len(self.layers)
         parts = [f"{count} layer{'s' if count > 1 else ''}"]
         if self.feed_forward is not None:
@@ -64,7 +67,9 @@ def bundle_bytes(shape: Shape, source: Source, pieces: int, columns: int) -> int
     total = GRAPH + REPORTS + TOKENIZER_BYTES * pieces
     total += columns * (hidden + 3 * FLOAT)
     if not shape.layers:
-        return round(total + pieces * (hidden + FLOAT) + hidden * (3 * hidden + 2 * FLOAT))
+        convolution = hidden * (3 * hidden + 2 * FLOAT)
+        total += shape.convolutions * convolution + (shape.convolutions - 1) * CONVOLUTION_GRAPH
+        return round(total + pieces * (hidden + FLOAT))
     width = shape.rank or hidden
     total += TRANSFORMER_GRAPH + pieces * (width + FLOAT)
     if shape.rank is not None:
@@ -107,13 +112,17 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
 
 
 def widest_no_layers(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
-    """The widest shape without layers under the limit, if there is one."""
-    shapes = no_layer_shapes(source)
-    return [s for s in shapes if bundle_bytes(s, source, pieces, columns) <= limit_bytes][:1]
+    """The widest shape without layers under the limit, if there is one; of that width,
+    the deepest."""
+    for shape in no_layer_shapes(source):
+        for tried in (replace(shape, convolutions=2), shape):
+            if bundle_bytes(tried, source, pieces, columns) <= limit_bytes:
+                return [tried]
+    return []
 
 
 def no_layer_shapes(source: Source) -> list[Shape]:
-    """Shapes without layers, widest first."""
+    """Shapes without layers and with one convolution, widest first."""
     return [Shape((), hidden) for hidden in HIDDEN_SIZES if hidden <= source.hidden]
 
 
