@@ -21,11 +21,11 @@ import attar
 from attar.build import build
 from attar.bundle import read_bundle
 from attar.cli import main
-from attar.errors import AttarError, InfeasibleError, OutputError, TeacherError
+from attar.errors import AttarError, InfeasibleError, OutputError, RecipeError, TeacherError
 from attar.evaluate.report import exit_code
 from attar.files import write_atomically
 from attar.plan.start import built_model
-from attar.recipe import read_recipe
+from attar.recipe import ClaimSpec, read_recipe
 from attar.testing import REPORT_KEYS, check_bundle
 from attar.train.shapes import REPORTS
 from attar.types import Silent
@@ -269,6 +269,102 @@ def test_claims_decide_the_exit_code(
         assert stopped.value.code == (0 if status == "met" else 4)
         assert out.exists()
         assert status in capsys.readouterr().out
+
+
+def test_a_certificate_of_every_kind(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims = {
+        "macro_f1": "at_least = 0.3", "retained": "at_least = -0.6",
+        "error_when_answering": "at_most = 0.6", "handover": "at_most = 0.999",
+        "oos_auroc": "at_least = 0.4", "oos_recall": "at_least = 0.0",
+        "oos_acceptance": "at_most = 1.0", "latency_p50_ms": "at_most = 1000",
+        "latency_p99_ms": "at_most = 5000", "memory_mb": "at_most = 5000",
+        "size_mb": "at_most = 0.4",
+    }  # fmt: skip
+    text = "".join(f'[[claims]]\nmetric = "{name}"\n{b}\n' for name, b in claims.items())
+    text += '[[claims]]\nmetric = "recall"\nlabel = "refund"\nat_least = 0.01\n'
+    out = tmp_path / "certified.attar"
+    report, _ = desk.rebuild(out, text)
+    decided = {claim["metric"]: claim for claim in report["claims"]}
+    assert set(decided) == {*claims, "recall"}
+    assert {claim["status"] for claim in decided.values()} == {"met"}, decided
+    assert decided["size_mb"]["value"] == pytest.approx(report["size_bytes"] / 1e6, abs=1e-6)
+    handover = report["handover"]
+    assert handover["method"].startswith("learn then test")
+    assert handover["calibrate_rows"] == report["data"]["rows"]["calibrate"] > 0
+    assert set(handover["separation"]) == {"probability", "energy", "distance"}
+    assert handover["threshold"] == report["threshold"]
+    if report["threshold"] is not None:
+        assert report["threshold"] in [point["threshold"] for point in handover["curve"]]
+    assert report["seals"] >= 1
+    sealed = read_bundle(out)
+    assert "latency_p50_ms" not in str(sealed.report)  # timings are outside the content
+    assert sealed.read("card.md").startswith(b"---\n")
+    kinds = {cut["kind"] for cut in report["slices"]}
+    assert kinds == {"label", "length", "perturbation"}
+    assert report["reliability"]["ece"] >= 0
+    assert report["measurements"]["energy"]["joules_per_request"] > 0
+    assert report["cost"]["models"]
+    check_bundle(out)
+    page = tmp_path / "report.html"
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", str(out), "--html", str(page)])
+    assert stopped.value.code == 0
+    assert "<!doctype html>" in page.read_text().lower()
+    capsys.readouterr()
+    data = desk.recipe.parent / "test.jsonl"
+    with pytest.raises(SystemExit) as stopped:
+        main(["verify", str(out), "--data", str(data), "--json"])
+    assert stopped.value.code == 0
+    verdicts = {c["metric"]: c["verdict"] for c in json.loads(capsys.readouterr().out)}
+    assert verdicts.pop("retained") == "not re-testable"
+    assert "size_mb" not in verdicts
+    assert set(verdicts.values()) == {"met"}
+
+
+def test_a_broken_claim_exits_with_4(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "claimed.attar"
+    lines = (desk.recipe.parent / "test.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    names = sorted({row["label"] for row in rows} - {"oos"})
+    others = {name: names[i - 1] for i, name in enumerate(names)}
+    wrong = [{**row, "label": others.get(row["label"], row["label"])} for row in rows] * 5
+    data = tmp_path / "wrong.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in wrong))
+    desk.rebuild(out, '[[claims]]\nmetric = "accuracy"\nat_least = 0.5\n')
+    with pytest.raises(SystemExit) as stopped:
+        main(["verify", str(out), "--data", str(data)])
+    assert stopped.value.code == 4
+    assert "broken: accuracy at least 0.5" in capsys.readouterr().out
+
+
+def test_claims_are_checked_before_the_data_is_read(desk: Desk, tmp_path: Path) -> None:
+    said = Silent()
+    recipe = read_recipe(desk.recipe)
+    odd = replace(recipe, claims=(ClaimSpec("acuracy", at_least=0.9),))
+    with pytest.raises(RecipeError, match="Did you mean 'accuracy'"):
+        build(odd, tmp_path / "x.attar", progress=said)
+    assert said.messages == []
+    odd = replace(recipe, claims=(ClaimSpec("recall", "refnd", at_least=0.9),))
+    with pytest.raises(RecipeError, match="Did you mean 'refund'"):
+        build(odd, tmp_path / "x.attar")
+
+
+def test_every_model_judged_on_the_same_rows_counts(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    recipe = write_recipe(tmp_path, request)
+    claimed = recipe.read_text() + '[[claims]]\nmetric = "accuracy"\nat_least = 0.4\n'
+    recipe.write_text(claimed)
+    first = build(recipe, tmp_path / "a.attar")
+    second = build(recipe, tmp_path / "b.attar", seed=1)
+    again = build(recipe, tmp_path / "c.attar")
+    assert [r["seals"] for r in (first, second, again)] == [1, 2, 1]
+    assert again["content_sha256"] == first["content_sha256"]
+    assert second["claims"][0]["seals"] == 2
 
 
 def test_a_student_starts_from_a_bundle_or_a_folder(desk: Desk, tmp_path: Path) -> None:

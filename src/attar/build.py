@@ -8,25 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attar.bundle import GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
+from attar.bundle import CARD, GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
 from attar.data.curate import curate, save_dropped, summary
 from attar.errors import InfeasibleError, OutputError
-from attar.evaluate.bench import latency, peak_memory_mb
-from attar.evaluate.claims import decide_all
+from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
+from attar.evaluate.card import model_card
+from attar.evaluate.claims import check_claims, check_labels, decide_all, measured
+from attar.evaluate.energy import energy
+from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import cpu_name
-from attar.evaluate.quality import quality, teacher_quality
+from attar.evaluate.ledger import count_seal
 from attar.evaluate.report import full_report, versions
+from attar.evaluate.teacher import teacher_quality
+from attar.evidence import Evidence, Exact, Quantile
 from attar.files import write_atomically
-from attar.metrics import youden_threshold
 from attar.passes import Artifact, Context
-from attar.passes.draft import write_draft
 from attar.passes.export_onnx import ExportOnnx
 from attar.plan import Plan, make_plan
+from attar.plan.handover import HandOver, draft_with_threshold
 from attar.plan.start import CACHE, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
 from attar.tasks import TASKS
-from attar.types import Dataset, Progress, Row, Silent
+from attar.types import Dataset, Progress, Silent
 
 GOLDEN_EXAMPLES = 8
 
@@ -53,7 +57,10 @@ def build(
     started = time.perf_counter()
 
     task = TASKS.get(recipe.task)
+    check_claims(recipe.claims, task)
     dataset = curate(task, recipe.data, seed=seed, progress=progress)
+    columns = task.targets(dataset.train, recipe.data.out_of_scope)
+    check_labels(recipe.claims, [name for name in columns if name != recipe.data.out_of_scope])
     recipe.work.mkdir(parents=True, exist_ok=True)
     save_dropped(dataset, recipe.work / "dropped.jsonl")
     plan = make_plan(
@@ -61,7 +68,7 @@ def build(
         Context(
             task=task,
             dataset=dataset,
-            columns=task.targets(dataset.train, recipe.data.out_of_scope),
+            columns=columns,
             cache=recipe.work / CACHE,
             out_of_scope=recipe.data.out_of_scope,
             seed=seed,
@@ -72,10 +79,12 @@ def build(
     for step in plan.passes:
         trained = model if isinstance(step, ExportOnnx) else trained
         model = step.apply(model, plan.context)
-    draft = _draft(model, plan, recipe)
+    progress.say("setting the threshold on the calibrate split")
+    draft, handover = _draft(model, plan, recipe)
     progress.say("evaluating on the certify split")
-    report = _evaluate(draft, plan, recipe.claims) | {"data": summary(dataset)}
-    measurements = _measure(draft, time.perf_counter() - started)
+    seals = count_seal(recipe.work, dataset.certify, draft.content_sha256)
+    report = _evaluate(draft, handover, plan, recipe.claims, seals) | {"data": summary(dataset)}
+    measurements = _measure(draft, recipe.claims, time.perf_counter() - started)
     record_build(recipe.work, draft.manifest["build"]["fingerprint"], trained)
     return full_report(_seal(draft, report, measurements, dataset, plan.budget, out, force))
 
@@ -88,47 +97,52 @@ def _check_out(out: Path, force: bool) -> None:
         raise OutputError(f"{out}: is not a file in a folder that exists")
 
 
-def _draft(model: Artifact, plan: Plan, recipe: Recipe) -> Bundle:
+def _draft(model: Artifact, plan: Plan, recipe: Recipe) -> tuple[Bundle, HandOver]:
     """The draft with its threshold, which the calibrate split sets."""
-    context = plan.context
-    settings = context.task.settings(context.columns, context.out_of_scope)
-    path = recipe.work / f"{recipe.name}-draft.attar"
-    draft = write_draft(path, model, context.task, settings, recipe.name)
-    rows = context.dataset.calibrate
-    threshold = _threshold(Predictor(draft), rows, context.out_of_scope)
-    if threshold is None:
-        return draft
-    settings = context.task.settings(context.columns, context.out_of_scope, threshold)
-    return write_draft(path, model, context.task, settings, recipe.name)
+    assert plan.budget.size_mb is not None
+    return draft_with_threshold(
+        recipe.work / f"{recipe.name}-draft.attar",
+        recipe.name,
+        model,
+        plan.trial,
+        plan.context,
+        plan.trial_context,
+        recipe.claims,
+        plan.budget.size_mb * 1e6,
+    )
 
 
-def _threshold(predictor: Predictor, rows: Sequence[Row], out_of_scope: str | None) -> float | None:
-    """Where in-scope and out-of-scope scores part best; None without rows of both."""
-    answers = predictor([row.text for row in rows])
-    inside = [a.score for r, a in zip(rows, answers, strict=True) if r.label != out_of_scope]
-    outside = [a.score for r, a in zip(rows, answers, strict=True) if r.label == out_of_scope]
-    if not inside or not outside:
-        return None
-    return round(youden_threshold(inside, outside), 6)
-
-
-def _evaluate(draft: Bundle, plan: Plan, claims: Sequence[ClaimSpec]) -> dict[str, Any]:
+def _evaluate(
+    draft: Bundle, handover: HandOver, plan: Plan, claims: Sequence[ClaimSpec], seals: int
+) -> dict[str, Any]:
     """The report's content: quality on certify, claims, and how the model came about."""
-    context, dataset = plan.context, plan.context.dataset
+    context = plan.context
     settings = draft.manifest["task_settings"]
-    rows, oos = dataset.certify, context.out_of_scope
-    metrics = quality(context.task, Predictor(draft), rows, plan.teacher, context.columns, oos)
+    rows, oos = context.dataset.certify, context.out_of_scope
+    examined = Examination(
+        context.task,
+        Predictor(draft),
+        rows,
+        plan.teacher,
+        context.columns,
+        oos,
+        context.progress,
+    )
     inside = [row for row in rows if row.label != oos]
+    decided = [claim for claim in claims if not measured(claim)]
     return {
         "name": draft.manifest["name"],
         "task": context.task.name,
         "labels": settings["labels"],
         "student": plan.values["student"].value,
-        "metrics": metrics,
+        "metrics": examined.metrics(),
         "chance": round(context.task.chance(inside), 6) if inside else None,
         "threshold": settings["threshold"],
         "certify_rows": len(rows),
-        "claims": decide_all(claims, metrics),
+        "seals": seals,
+        "claims": decide_all(decided, examined.evidence(), seals),
+        "handover": {**handover.to_json(), "curve": examined.curve(settings["threshold"])},
+        **examined.sections(),
         "teacher": {
             "name": plan.teacher.name,
             "model": plan.values["teacher.model"].value,
@@ -144,12 +158,24 @@ def _evaluate(draft: Bundle, plan: Plan, claims: Sequence[ClaimSpec]) -> dict[st
     }
 
 
-def _measure(draft: Bundle, seconds: float) -> dict[str, Any]:
+def _measure(draft: Bundle, claims: Sequence[ClaimSpec], seconds: float) -> dict[str, Any]:
+    predictor = load(draft.path)
+    times = latency_times(predictor)
+    memory = peak_memory_mb(draft.path)
+    text = sample_text(predictor)
+    found: dict[str, Evidence] = {
+        "latency_p50_ms": Quantile(times, 0.5),
+        "latency_p99_ms": Quantile(times, 0.99),
+        "memory_mb": Exact(memory),
+        "size_mb": Exact(draft.size_bytes / 1e6),  # the report takes the finished file's
+    }
     return {
-        "latency": latency(load(draft.path)),
-        "peak_memory_mb": peak_memory_mb(draft.path),
+        "latency": latency_summary(times),
+        "peak_memory_mb": memory,
+        "energy": energy(lambda: predictor(text)),
         "build_seconds": round(seconds, 1),
         "machine": cpu_name(),
+        "claims": decide_all([claim for claim in claims if measured(claim)], found),
     }
 
 
@@ -167,6 +193,7 @@ def _seal(
         REPORT: json.dumps(report, ensure_ascii=False, indent=1).encode(),
         MEASUREMENTS: json.dumps(measurements, indent=1).encode(),
         GOLDEN: _golden(Predictor(draft), dataset),
+        CARD: model_card(report).encode(),  # of the content alone, without timings
     }
     sealed = repack(
         draft, extra, draft.path.with_name(f"{draft.manifest['name']}-sealed.attar"), force=True

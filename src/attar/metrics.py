@@ -7,6 +7,7 @@ null in JSON; it is never replaced by 0 or 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,54 @@ def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
     return float((below + not_above).sum() / (2.0 * pos.size * neg.size))
 
 
+def weighted_macro_f1(
+    gold: NDArray[np.int64], predicted: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`macro_f1` of label numbers (rows,) where a row counts `weights` (draws, rows) times:
+    (draws,).
+
+    Labels whose rows all have weight zero are left out, as if they did not exist.
+    """
+    labels = np.arange(max(gold.max(), predicted.max()) + 1)
+    is_gold, is_predicted = gold[:, None] == labels, predicted[:, None] == labels
+    right = weights @ (is_gold & is_predicted).astype(float)  # (draws, labels)
+    either = weights @ (is_gold.astype(float) + is_predicted)
+    f1 = 2 * right / np.where(either > 0, either, 1)
+    with np.errstate(invalid="ignore"):  # no row at all: not a number
+        found: NDArray[np.float64] = f1.sum(axis=1) / (either > 0).sum(axis=1)
+    return found
+
+
+def weighted_auroc(
+    levels: NDArray[np.int64], positive: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`auroc` where a row counts `weights` (draws, rows) times: (draws,). levels: (rows,),
+    dense ranks of the scores, from 0, equal where scores are."""
+    order = np.argsort(levels, kind="stable")
+    starts = np.searchsorted(levels[order], np.arange(levels.max() + 1))
+    sorted_weights, inside = weights[:, order], positive[order]
+    pos = np.add.reduceat(sorted_weights * inside, starts, axis=1)  # (draws, levels)
+    neg = np.add.reduceat(sorted_weights * ~inside, starts, axis=1)
+    below = np.cumsum(neg, axis=1) - neg
+    pairs = pos.sum(axis=1) * neg.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # one kind alone: not a number
+        found: NDArray[np.float64] = (pos * (below + neg / 2)).sum(axis=1) / pairs
+    return found
+
+
+def expected_calibration_error(
+    scores: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10
+) -> float:
+    """Mean distance of score and accuracy over bins of equal width, weighted by their rows
+    (Naeini et al. 2015). scores: (rows,), from 0 to 1. NaN without rows."""
+    if not len(scores):
+        return float("nan")
+    number = np.minimum((scores * bins).astype(int), bins - 1)
+    rows = np.bincount(number, minlength=bins)
+    gap = np.bincount(number, scores, bins) - np.bincount(number, right, bins)
+    return float(np.abs(gap).sum() / rows.sum())
+
+
 def youden_threshold(accept: Sequence[float], refuse: Sequence[float]) -> float:
     """Threshold t that maximizes P(accept >= t) + P(refuse < t) - 1 (Youden 1950).
 
@@ -69,7 +118,7 @@ def youden_threshold(accept: Sequence[float], refuse: Sequence[float]) -> float:
     return float(cuts[int(np.argmax(kept + refused))])
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Softmax over the last axis, in double precision."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     e = np.exp(shifted)

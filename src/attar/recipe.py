@@ -17,7 +17,6 @@ from typing import Any
 from attar.errors import RecipeError
 from attar.registry import did_you_mean
 
-CLAIM_METRICS = ("accuracy",)
 FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen")
 
 
@@ -69,9 +68,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class ClaimSpec:
-    """A promise to be decided on the certify split."""
+    """A promise. `label`: for the recall of one label. Which metrics there are, the task
+    says (`evaluate.claims.check_claims`)."""
 
     metric: str
+    label: str | None = None
     at_least: float | None = None
     at_most: float | None = None
     confidence: float = 0.95
@@ -183,18 +184,16 @@ def _claims(entries: Any) -> tuple[ClaimSpec, ...]:
             raise RecipeError(f"{where}: expected a table")
         _known(entry, ClaimSpec, where)
         metric = _text(entry, "metric", where)
-        if metric not in CLAIM_METRICS:
-            raise RecipeError(
-                f"{where}: metric = {metric!r}.{did_you_mean(str(metric), CLAIM_METRICS)} "
-                f"Known: {', '.join(CLAIM_METRICS)}."
-            )
+        if metric is None:
+            raise RecipeError(f'{where}: the key "metric" is missing, e.g. metric = "accuracy"')
         if ("at_least" in entry) == ("at_most" in entry):
             raise RecipeError(f"{where}: give exactly one of at_least and at_most")
         claims.append(
             ClaimSpec(
                 metric=metric,
-                at_least=_number(entry, "at_least", where, low=0.0, high=1.0),
-                at_most=_number(entry, "at_most", where, low=0.0, high=1.0),
+                label=_text(entry, "label", where),
+                at_least=_number(entry, "at_least", where, low=-1.0),
+                at_most=_number(entry, "at_most", where, low=-1.0),
                 confidence=_number(entry, "confidence", where, low=0.5, high=0.9999) or 0.95,
             )
         )

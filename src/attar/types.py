@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from attar.evidence import Evidence
+
 Item = TypeVar("Item")
 
 #: What an engine returns: output name -> array whose first axis is the batch.
@@ -95,6 +97,7 @@ class Task(Protocol):
 
     name: str
     capabilities: tuple[str, ...]
+    claim_metrics: tuple[str, ...]
 
     def check(self, rows: Sequence[Row]) -> None:
         """Raise DataError where labeled rows cannot be learned from."""
@@ -111,16 +114,31 @@ class Task(Protocol):
         out_of_scope: str | None,
         threshold: float | None = None,
         temperature: float = 1.0,
+        acceptance: str = "probability",
     ) -> dict[str, Any]:
         """What the manifest must hold for `decode`."""
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Turn one batch of engine outputs into answers. Numpy only."""
 
+    def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> NDArray[np.float64]:
+        """How sure the model is that it should answer, (batch,); under the threshold it
+        abstains."""
+
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
     ) -> dict[str, float]:
         """Point estimates on labeled rows."""
+
+    def evidence(
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Prediction],
+        teacher: Sequence[str] | None,
+        out_of_scope: str | None,
+    ) -> dict[str, Evidence]:
+        """What claims on these rows are decided on, by metric. teacher: its label for each
+        row; without it there is no evidence for claims that compare."""
 
     def chance(self, rows: Sequence[Row]) -> float:
         """What answering without reading the text would score on `rows`."""

@@ -1,86 +1,37 @@
-"""Claims: Clopper-Pearson against scipy and against tail sums; the three statuses."""
+"""Claims: the three statuses, the level after several seals, words, and what is refused."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-stats = pytest.importorskip("scipy.stats")
+pytest.importorskip("scipy.stats")
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from attar.evaluate.claims import clopper_pearson, decide, decide_all
-from attar.recipe import ClaimSpec
-
-COUNTS = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
-ALPHAS = st.sampled_from([0.2, 0.1, 0.05, 0.025, 0.01, 0.001])
-
-
-def tail(at_least: int, n: int, p: float) -> float:
-    """P(X >= at_least) of a binomial, summed term by term."""
-    return math.fsum(
-        math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(max(at_least, 0), n + 1)
-    )
-
-
-@settings(deadline=None, max_examples=60)
-@given(COUNTS, ALPHAS)
-def test_bounds_are_scipys(counts: tuple[int, int], alpha: float) -> None:
-    successes, trials = counts
-    low, high = clopper_pearson(successes, trials, alpha)
-    interval = stats.binomtest(successes, trials).proportion_ci(1 - 2 * alpha, method="exact")
-    assert low == pytest.approx(interval.low, abs=1e-9)
-    assert high == pytest.approx(interval.high, abs=1e-9)
-    assert 0.0 <= low <= successes / trials <= high <= 1.0
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), ALPHAS)
-def test_bounds_by_brute_force(counts: tuple[int, int], alpha: float) -> None:
-    """At the lower bound, so many successes or more have probability alpha; likewise above."""
-    successes, trials = counts
-    low, high = clopper_pearson(successes, trials, alpha)
-    if successes:
-        assert tail(successes, trials, low) == pytest.approx(alpha, rel=1e-6)
-    if successes < trials:
-        assert 1 - tail(successes + 1, trials, high) == pytest.approx(alpha, rel=1e-6)
-
-
-def test_no_and_all_successes() -> None:
-    low, high = clopper_pearson(0, 50, 0.05)
-    assert (low, high) == (0.0, pytest.approx(1 - 0.05 ** (1 / 50)))
-    low, high = clopper_pearson(50, 50, 0.05)
-    assert (low, high) == (pytest.approx(0.05 ** (1 / 50)), 1.0)
-    # An error of at most 2 % at 95 % takes 149 answers without a mistake (the design).
-    assert clopper_pearson(149, 149, 0.05)[0] >= 0.98 > clopper_pearson(148, 148, 0.05)[0]
-
-
-@pytest.mark.parametrize("n", [5, 20, 80])
-@pytest.mark.parametrize("truth", [0.5, 0.9, 0.99])
-def test_coverage_is_exact_or_better(n: int, truth: float) -> None:
-    """Summed over every outcome: the lower bound exceeds the truth at most alpha of times."""
-    alpha = 0.05
-    wrong = sum(
-        stats.binom.pmf(k, n, truth)
-        for k in range(n + 1)
-        if clopper_pearson(k, n, alpha)[0] > truth
-    )
-    assert wrong <= alpha + 1e-12
-
-
-@pytest.mark.parametrize(
-    "arguments", [(-1, 5, 0.05), (6, 5, 0.05), (1, 5, 0.0), (1, 5, 1.0), (1, 5, 2.0)]
+from attar.errors import RecipeError
+from attar.evaluate.claims import (
+    adjusted,
+    check_claims,
+    check_labels,
+    decide,
+    decide_all,
+    evidence_name,
+    in_words,
+    measured,
+    spec_of,
 )
-def test_nonsense_is_refused(arguments: Any) -> None:
-    with pytest.raises(ValueError, match=r"successes in|expected a number"):
-        clopper_pearson(*arguments)
+from attar.evidence import Difference, Exact, Proportion, Quantile
+from attar.recipe import ClaimSpec
+from attar.tasks import TASKS
+
+CLASSIFY = TASKS.get("classify")
 
 
-def metrics(value: float, rows: int) -> dict[str, float]:
-    return {"accuracy": value, "in_scope_rows": float(rows), "rows": rows + 10.0}
+def share(value: float, rows: int) -> Proportion:
+    return Proportion(np.arange(rows) < round(value * rows))
 
 
 @pytest.mark.parametrize(
@@ -96,26 +47,101 @@ def metrics(value: float, rows: int) -> dict[str, float]:
     ],
 )
 def test_statuses(value: float, rows: int, bound: float, status: str) -> None:
-    found = decide(ClaimSpec("accuracy", at_least=bound), metrics(value, rows))
+    found = decide(ClaimSpec("accuracy", at_least=bound), share(value, rows))
     assert found["status"] == status
     assert found["lower"] <= value <= found["upper"]
-    assert found["rows"] == rows  # in scope alone
-    opposite = decide(ClaimSpec("accuracy", at_most=1 - bound), metrics(1 - value, rows))
+    assert found["rows"] == rows
+    assert (found["more_rows"] is not None) == (status == "undecided" and value != bound)
+    assert (found["p_value"] <= 0.05 + 1e-6) == (status == "met")
+    opposite = decide(ClaimSpec("error_when_answering", at_most=1 - bound), share(1 - value, rows))
     assert opposite["status"] == status
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_no_rows_decide_nothing() -> None:
-    """Reports hold None where a metric is undefined."""
-    for rows in (0.0, None):
-        found = decide(
-            ClaimSpec("accuracy", at_least=0.5), {"accuracy": None, "in_scope_rows": rows}
-        )
-        assert found["status"] == "undecided"
-        assert found["value"] is None
-        assert (found["lower"], found["upper"], found["rows"]) == (0.0, 1.0, 0)
+@pytest.mark.parametrize("evidence", [None, share(0.5, 0), Exact(math.nan)])
+def test_nothing_decides_nothing(evidence: Any) -> None:
+    found = decide(ClaimSpec("accuracy", at_least=0.0), evidence)
+    assert found["status"] == "undecided"
+    assert found["value"] is None
+    assert found["p_value"] == 1.0
+    assert "no row can decide it" in in_words(found)
 
 
-def test_each_claim_is_decided_in_order() -> None:
-    claims = [ClaimSpec("accuracy", at_least=0.5), ClaimSpec("accuracy", at_most=0.5)]
-    assert [c["status"] for c in decide_all(claims, metrics(0.9, 100))] == ["met", "unmet"]
-    assert decide_all([], metrics(0.9, 100)) == []
+def test_every_look_at_the_rows_costs_level() -> None:
+    claim = ClaimSpec("accuracy", at_least=0.93)
+    evidence = share(0.945, 1000)
+    statuses = [decide(claim, evidence, seals)["status"] for seals in (1, 2, 10)]
+    assert statuses == ["met", "undecided", "undecided"]
+    first, tenth = decide(claim, evidence, 1), decide(claim, evidence, 10)
+    assert tenth["lower"] < first["lower"]
+    assert tenth["p_value"] == pytest.approx(min(1, 10 * first["p_value"]))
+
+
+def test_all_together_is_harder_than_each() -> None:
+    claims = [ClaimSpec("accuracy", at_least=b) for b in (0.93, 0.931, 0.80)]
+    decided = decide_all(claims, {"accuracy": share(0.945, 1000)})
+    assert [c["status"] for c in decided] == ["met", "met", "met"]
+    together = [c["together"] for c in adjusted(decided)]
+    assert together == [False, False, True]
+    assert adjusted([]) == []
+    assert adjusted(decided[:1])[0]["together"]
+
+
+def test_recall_is_about_its_label() -> None:
+    claims = [
+        ClaimSpec("recall", "refund", at_least=0.5),
+        ClaimSpec("recall", "cancel", at_least=0.5),
+    ]
+    found = decide_all(claims, {"recall of refund": share(1.0, 40)})
+    assert [c["status"] for c in found] == ["met", "undecided"]
+    assert evidence_name(claims[0]) == "recall of refund"
+    assert "recall of refund at least 0.5" in in_words(found[0])
+    assert spec_of(found[0]) == claims[0]
+
+
+def test_the_claims_of_other_kinds() -> None:
+    right = np.arange(2000) < 1900
+    found = decide(ClaimSpec("retained", at_least=-0.01), Difference(right, right))
+    assert (found["status"], found["value"]) == ("met", 0.0)
+    latency = ClaimSpec("latency_p99_ms", at_most=2.0)
+    assert measured(latency)
+    assert decide(latency, Quantile(np.full(400, 1.5), 0.99))["status"] == "met"
+    few = decide(latency, Quantile(np.full(100, 1.5), 0.99))
+    assert (few["status"], few["upper"]) == ("undecided", None)
+    assert "(1.5 to ?) on 100 calls" in in_words(few)
+    size = decide(ClaimSpec("size_mb", at_most=5.0), Exact(5.1))
+    assert size["status"] == "unmet"
+    assert "rows" not in in_words(size)
+
+
+def test_words_say_what_would_settle_it() -> None:
+    found = decide(ClaimSpec("accuracy", at_least=0.9), share(0.95, 20))
+    assert in_words(found).endswith("more rows would settle it, if the rate stays")
+    assert str(found["more_rows"]) in in_words(found)
+    exactly = decide(ClaimSpec("accuracy", at_least=0.5), share(0.5, 20))
+    assert in_words(exactly).endswith("no sensible number of rows would settle it")
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        (ClaimSpec("acuracy", at_least=0.9), "number 1: metric = 'acuracy'. Did you mean"),
+        (ClaimSpec("accuracy", at_least=90), "accuracy is a share: expected a number from 0 to 1"),
+        (ClaimSpec("accuracy", at_least=-0.1), "expected a number from 0 to 1"),
+        (ClaimSpec("retained", at_least=-2), "expected a number from -1 to 1"),
+        (ClaimSpec("recall", at_least=0.5), 'add label = "…"'),
+        (ClaimSpec("accuracy", "refund", at_least=0.5), "take its label out"),
+    ],
+)
+def test_what_no_task_could_keep(claim: ClaimSpec, message: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        check_claims([claim], CLASSIFY)
+    assert message in str(error.value)
+
+
+def test_a_label_must_be_there() -> None:
+    check_claims([ClaimSpec("latency_p50_ms", at_most=20)], CLASSIFY)
+    claim = ClaimSpec("recall", "refnd", at_least=0.5)
+    with pytest.raises(RecipeError, match="Did you mean 'refund'"):
+        check_labels([claim], ["refund", "cancel"])
+    check_labels([ClaimSpec("recall", "refund", at_least=0.5)], ["refund"])

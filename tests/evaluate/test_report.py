@@ -12,17 +12,25 @@ import pytest
 
 from attar.bundle import read_bundle, repack
 from attar.errors import BundleError
-from attar.evaluate.bench import TOKENS, latency, peak_memory_mb, sample_text
+from attar.evaluate.bench import (
+    TOKENS,
+    latency_summary,
+    latency_times,
+    peak_memory_mb,
+    sample_text,
+)
+from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import LatencyTable, cpu_name
-from attar.evaluate.quality import quality, teacher_quality
 from attar.evaluate.report import as_text, exit_code, full_report, versions
+from attar.evaluate.teacher import teacher_quality
 from attar.runtime.predictor import load
 from attar.tasks import TASKS
 from attar.types import Row
 
 CLAIM = {
-    "metric": "accuracy", "at_least": 0.9, "at_most": None, "confidence": 0.95,
-    "value": 0.95, "lower": 0.93, "upper": 0.97, "rows": 500, "status": "met",
+    "metric": "accuracy", "label": None, "at_least": 0.9, "at_most": None, "confidence": 0.95,
+    "seals": 1, "value": 0.95, "lower": 0.93, "upper": 0.97, "rows": 500, "p_value": 0.001,
+    "more_rows": None, "status": "met",
 }  # fmt: skip
 
 
@@ -69,8 +77,15 @@ def test_a_full_report(report_of: Callable[..., dict[str, Any]]) -> None:
     assert report["budget"]["latency_ms"] == {"limit": None, "measured": 0.5}
     assert report["measurements"] == measured
     text = as_text(report)
-    for part in ("95.00%", "0.9800", "1 layer *", "3 duplicate", "note: a note", "met",
-                 "accuracy at least 0.9 at 95%", report["content_sha256"]):  # fmt: skip
+    for part in (
+        "95.00%",
+        "0.9800",
+        "1 layer *",
+        "3 duplicate",
+        "note: a note",
+        "accuracy at least 0.9, at 95% confidence: met",
+        report["content_sha256"],
+    ):
         assert part in text, part
     assert "leak" not in text
     assert max(map(len, text.splitlines())) < 120
@@ -146,7 +161,7 @@ def test_the_latency_table_measures_once(
 def test_latency_and_memory(tiny_bundle: Path) -> None:
     predictor = load(tiny_bundle)
     assert predictor.count_tokens(sample_text(predictor)) == TOKENS
-    found = latency(predictor)
+    found = latency_summary(latency_times(predictor))
     assert 0 < found["p50_ms"] <= found["p99_ms"]
     assert 10 < peak_memory_mb(tiny_bundle) < 500
     with pytest.raises(BundleError, match="does not answer in a fresh process"):
@@ -174,13 +189,15 @@ def test_quality_against_gold_and_teacher(tiny_bundle: Path) -> None:
         Row("parcel please", "cancel"),  # gold is wrong, both agree
         Row("weather now", "oos"),
     ]
-    found = quality(task, predictor, rows, Echo(), columns, "oos")
+    found = Examination(task, predictor, rows, Echo(), columns, "oos").metrics()
     assert found["accuracy"] == pytest.approx(2 / 3, abs=1e-6)
     assert found["agreement"] == pytest.approx(2 / 3, abs=1e-6)
     assert found["oos_auroc"] == 1.0
-    nothing = quality(task, predictor, [], Echo(), columns, "oos")
+    nothing = Examination(task, predictor, [], Echo(), columns, "oos").metrics()
     assert nothing["accuracy"] is None
     assert nothing["agreement"] is None
+    alone = Examination(task, predictor, rows, None, columns, "oos").metrics()
+    assert "agreement" not in alone
     settings = predictor.manifest["task_settings"]
     taught = teacher_quality(task, rows, Echo(), dict(settings), columns, "oos")
     assert taught["accuracy"] == pytest.approx(1 / 3, abs=1e-6)

@@ -48,6 +48,7 @@ def test_settings_follow_the_columns() -> None:
     with_oos = CLASSIFY.settings(("a", "b", "oos"), "oos", 0.3, 2.0)
     assert with_oos == {
         "labels": ["a", "b"], "out_of_scope": "oos", "threshold": 0.3, "temperature": 2.0,
+        "acceptance": "probability",
     }  # fmt: skip
     assert CLASSIFY.settings(("a", "b"), "oos")["out_of_scope"] is None
     CLASSIFY.check_manifest({"task_settings": with_oos})
@@ -173,3 +174,55 @@ def test_metrics_without_out_of_scope_rows() -> None:
 def test_chance_is_the_most_frequent_label() -> None:
     assert CLASSIFY.chance(rows("a", "b", "b", "c")) == 0.5
     assert math.isnan(CLASSIFY.chance([]))
+
+
+def test_acceptance_of_each_kind() -> None:
+    outputs = logits([1.0, 3.0, 2.0, 0.5], [0.0, 0.0, 0.0, 4.0])
+    outputs["distance"] = np.array([2.0, 9.0], np.float32)
+    (sure, unsure) = CLASSIFY.acceptance(outputs, settings())
+    assert sure == pytest.approx(CLASSIFY.decode(outputs, settings())[0].score)
+    assert sure > unsure
+    energy = CLASSIFY.acceptance(outputs, settings(acceptance="energy"))
+    assert energy[0] == pytest.approx(math.log(sum(map(math.exp, (1, 3, 2)))) - 0.5)
+    assert energy[1] == pytest.approx(math.log(3) - 4)
+    assert CLASSIFY.acceptance(outputs, settings(acceptance="distance")).tolist() == [-2.0, -9.0]
+    by_distance = settings(acceptance="distance", threshold=-5.0)
+    assert [a.abstained for a in CLASSIFY.decode(outputs, by_distance)] == [False, True]
+    with pytest.raises(BundleError, match="no part gives distances"):
+        CLASSIFY.acceptance(logits([1.0, 2.0, 3.0, 4.0]), settings(acceptance="distance"))
+    with pytest.raises(BundleError, match="expected one of probability, energy, distance"):
+        CLASSIFY.check_manifest(settings(acceptance="mood"))
+
+
+def test_evidence_by_hand() -> None:
+    given = [
+        Row("1", "a", "x"), Row("2", "a", "x"), Row("3", "b", "y"), Row("4", "c", None),
+        Row("5", "z", "x"),
+    ]  # fmt: skip
+    answers = [
+        Prediction("a", 0.9), Prediction("b", 0.4, abstained=True), Prediction("b", 0.8),
+        Prediction("a", 0.7), Prediction("a", 0.2, abstained=True),
+    ]  # fmt: skip
+    found = CLASSIFY.evidence(given, answers, ["a", "a", "c", "c", "a"], "z")
+    values = {name: evidence.value for name, evidence in found.items()}
+    assert values == {
+        "accuracy": 0.5,
+        "macro_f1": pytest.approx((0.5 + 2 / 3 + 0) / 3),
+        "handover": 0.25,
+        "error_when_answering": pytest.approx(1 / 3),
+        "recall of a": 0.5,
+        "recall of b": 1.0,
+        "recall of c": 0.0,
+        "retained": 0.5 - 0.75,
+        "oos_recall": 1.0,
+        "oos_acceptance": 0.0,
+        "oos_auroc": 1.0,
+    }
+    assert found["accuracy"].groups.tolist() == [0, 0, 1, 2]
+    assert set(CLASSIFY.claim_metrics) == {name.split(" of ")[0] for name in found}
+    alone = CLASSIFY.evidence(given[:4], answers[:4], None, "z")
+    assert not {"retained", "oos_auroc", "oos_recall"} & set(alone)
+    assert (
+        CLASSIFY.evidence([Row("1", "a")], [Prediction("a", 1.0)], None, None)["accuracy"].groups
+        is None
+    )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from attar import __version__
+from attar.cli.audit import audit
 from attar.cli.build import build
 from attar.cli.curate import curate
 from attar.cli.predict import predict
@@ -27,7 +28,7 @@ def commands() -> None:
     """Turn a task, your data and a budget into a small language model you own."""
 
 
-for _command in (build, predict, report, verify, curate):
+for _command in (build, predict, report, verify, curate, audit):
     commands.add_command(_command)
 
 

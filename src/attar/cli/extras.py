@@ -6,7 +6,10 @@ from importlib.util import find_spec
 
 from attar.errors import MissingExtraError
 
-PROBES = {"train": ("torch", "transformers", "onnx", "sklearn", "rich")}
+PROBES = {
+    "train": ("torch", "transformers", "onnx", "sklearn", "rich"),
+    "verify": ("scipy", "rich"),
+}
 
 
 def need(extra: str, command: str) -> None:

@@ -1,16 +1,32 @@
-"""attar verify: is a bundle whole, and does it still answer as it did?"""
+"""attar verify: is a bundle whole, does it still answer as it did, do its claims hold?"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from attar.runtime.predictor import Predictor
 
-@click.command(short_help="Check a bundle's hashes and replay its golden examples.")
+
+@click.command(short_help="Check a bundle, and re-test its claims on new rows.")
 @click.argument("bundle", type=click.Path(path_type=Path))
-def verify(bundle: Path) -> None:
-    """Check every hash in BUNDLE and replay its golden examples on this machine."""
+@click.option("--data", type=click.Path(path_type=Path), help="Labeled rows to re-test on.")
+@click.option("--text", default="text", show_default=True, help="Field of the text.")
+@click.option("--label", default="label", show_default=True, help="Field of the label.")
+@click.option("--group", help="Field of rows that belong together.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+def verify(
+    bundle: Path, data: Path | None, text: str, label: str, group: str | None, as_json: bool
+) -> int:
+    """Check every hash in BUNDLE and replay its golden examples on this machine.
+
+    With --data, every claim is decided again on those rows; the exit code is 4 when one
+    is broken.
+    """
     from attar.errors import BundleError
     from attar.runtime.predictor import load
 
@@ -24,5 +40,43 @@ def verify(bundle: Path) -> None:
         )
     click.echo(
         f"{bundle}: all hashes agree, {len(predictor.golden)} golden examples answered as sealed\n"
-        f"content sha256 {predictor.content_sha256}"
+        f"content sha256 {predictor.content_sha256}",
+        err=as_json,
     )
+    if data is None:
+        return 0
+    verdicts = _retest(predictor, data, text, label, group)
+    if as_json:
+        click.echo(json.dumps(verdicts, ensure_ascii=False, indent=2))
+    else:
+        _print(verdicts)
+    return 4 if any(claim["verdict"] == "broken" for claim in verdicts) else 0
+
+
+def _retest(
+    predictor: Predictor, data: Path, text: str, label: str, group: str | None
+) -> list[dict[str, Any]]:
+    from attar.cli.extras import need
+    from attar.recipe import DataSection
+
+    need("verify", "attar verify --data")
+    from attar.cli.progress import Bars
+    from attar.data.read import read_rows
+    from attar.evaluate.retest import retest
+
+    fields = DataSection((data,), text=text, label=label, group=group)
+    rows, _ = read_rows((data,), fields, labeled=True, strict=True)
+    with Bars() as progress:
+        return retest(predictor, rows, progress)
+
+
+def _print(verdicts: list[dict[str, Any]]) -> None:
+    from attar.evaluate.claims import in_words
+
+    if not verdicts:
+        click.echo("its report makes no claim about answers: there is nothing to re-test")
+    for claim in verdicts:
+        if claim["verdict"] == "not re-testable":
+            click.echo(f"not re-testable without the teacher: {claim['metric']}")
+            continue
+        click.echo(f"{claim['verdict']}: {in_words(claim)} (sealed as {claim['sealed']})")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from attar.evaluate.bench import latency
+from attar.evaluate.bench import latency_summary, latency_times
 from attar.files import write_atomically
 from attar.runtime.predictor import load
 
@@ -38,7 +38,7 @@ class LatencyTable:
         """The stored latency of `shape`, or that of the bundle, measured and stored now."""
         table = self._read()
         if shape not in table:
-            table[shape] = latency(load(bundle()))["p50_ms"]
+            table[shape] = latency_summary(latency_times(load(bundle())))["p50_ms"]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             content = json.dumps(table, indent=1, sort_keys=True)
             write_atomically(self.path, content.encode())

@@ -8,12 +8,15 @@ is that report for a terminal.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from attar.bundle import Bundle
 from attar.errors import BundleError
+from attar.evaluate.claims import adjusted, decide, in_words, spec_of
+from attar.evaluate.cost import Prices, cost
+from attar.evidence import Exact
 
 PACKAGES = ("attar", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
 
@@ -29,9 +32,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def full_report(bundle: Bundle) -> dict[str, Any]:
-    """The sealed report, with size_bytes, content_sha256, measurements and the budget's
-    limits beside what was measured. Raises BundleError for a draft without a report."""
+def full_report(bundle: Bundle, prices: Prices | None = None) -> dict[str, Any]:
+    """The sealed report, with size_bytes, content_sha256, measurements, the budget's limits
+    beside what was measured, and costs by `prices` (by default the table that attar
+    ships). Raises BundleError for a draft without a report."""
     sealed = bundle.report
     if sealed is None:
         raise BundleError(f"{bundle.path}: holds no report: it is a draft, not a finished build")
@@ -42,8 +46,14 @@ def full_report(bundle: Bundle) -> dict[str, Any]:
         "memory_mb": measurements.get("peak_memory_mb"),
     }
     limits: Mapping[str, float] = sealed.get("budget", {})
+    claims = [
+        *sealed.get("claims", ()),
+        *map(_of_this_file(measured), measurements.get("claims", ())),
+    ]
     return {
         **sealed,
+        "claims": adjusted(claims),
+        "cost": cost(measured["latency_ms"], prices) if measured["latency_ms"] else None,
         "budget": {
             name: {"limit": limits.get(name), "measured": value} for name, value in measured.items()
         },
@@ -51,6 +61,18 @@ def full_report(bundle: Bundle) -> dict[str, Any]:
         "content_sha256": bundle.content_sha256,
         "measurements": measurements,
     }
+
+
+def _of_this_file(measured: Mapping[str, float | None]) -> Callable[[Any], Any]:
+    """A claim on the size is about the finished file, which no entry inside it can know."""
+
+    def decided(claim: Mapping[str, Any]) -> Mapping[str, Any]:
+        size = measured["size_mb"]
+        if claim["metric"] != "size_mb" or size is None:
+            return claim
+        return decide(spec_of(claim), Exact(size))
+
+    return decided
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
@@ -74,9 +96,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         entry = report["budget"][name]
         rows.append((label, _amount(entry["limit"], unit), _amount(entry["measured"], unit)))
     lines += _columns(rows)
-    if report["claims"]:
-        lines.append("")
-        lines += _columns([("claim", "measured", "status"), *map(_claim, report["claims"])])
+    lines += _claims(report)
+    lines += _trust(report)
     lines += ["", "tried on the select split:"]
     rows = [("candidate", "size", "score")]
     for candidate in report["candidates"]:
@@ -109,15 +130,41 @@ _BUDGET = {
 }
 
 
-def _claim(claim: Mapping[str, Any]) -> tuple[str, str, str]:
-    sense = "at least" if claim["at_least"] is not None else "at most"
-    bound = claim["at_least"] if claim["at_least"] is not None else claim["at_most"]
-    span = f"[{claim['lower']:.4f}, {claim['upper']:.4f}] on {claim['rows']:,} rows"
-    return (
-        f"{claim['metric']} {sense} {bound:g} at {claim['confidence']:.0%}",
-        "-" if claim["value"] is None else f"{claim['value']:.4f} {span}",
-        claim["status"],
-    )
+def _claims(report: Mapping[str, Any]) -> list[str]:
+    claims = report["claims"]
+    if not claims:
+        return []
+    lines = ["", "claims:", *(f"  {in_words(claim)}" for claim in claims)]
+    if len(claims) > 1:
+        held = sum(claim["together"] for claim in claims)
+        lines.append(f"  {held} of {len(claims)} are met all together (Holm-adjusted)")
+    seals = report.get("seals", 1)
+    if seals > 1:
+        lines.append(
+            f"  these certify rows have judged {seals} models: each claim counts at "
+            f"1/{seals} of its error rate"
+        )
+    return lines
+
+
+def _trust(report: Mapping[str, Any]) -> list[str]:
+    """Where it fails, and when it hands over, in a line each."""
+    lines = []
+    handover = report.get("handover")
+    if handover and handover["threshold"] is not None:
+        lines.append(
+            f"abstains where {handover['acceptance']} is under {handover['threshold']:g} "
+            f"({handover['method']})"
+        )
+    if handover and handover["certified"] is False:
+        lines.append("calibrate rows cannot guarantee the error claims at any threshold")
+    slice_ = report.get("worst_slice")
+    if slice_:
+        lines.append(
+            f"worst slice: {slice_['kind']} {slice_['name']!r}, {slice_['accuracy']:.1%} "
+            f"({slice_['lower']:.1%} to {slice_['upper']:.1%}) of {slice_['rows']:,} rows"
+        )
+    return ["", *lines] if lines else []
 
 
 def _percent(key: str, value: float | None) -> str:

@@ -11,29 +11,40 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from attar.bundle import Bundle
 from attar.data.split import join_select
 from attar.passes import Artifact, Context, Pass
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.frontier import infeasible
-from attar.plan.search import Candidate, measure, quick_enough, source_of, student_passes
+from attar.plan.search import (
+    Candidate,
+    measure,
+    quick_enough,
+    source_of,
+    student_passes,
+    trial,
+)
 from attar.plan.start import longest_text, start_artifact, student_location
 from attar.plan.teacher import frozen_teacher, make_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
 from attar.train.shapes import REPORTS, Shape, fitting_shapes, widest_no_layers
 from attar.train.start import locate
-from attar.types import Derived
+from attar.types import Derived, Silent
 
 DEFAULT_SIZE_MB = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`start` and `passes` make the student; `context` is what the passes read."""
+    """`start` and `passes` make the student; `context` is what the passes read. `trial`:
+    the chosen shape's draft, made with `trial_context`, which still has its select rows."""
 
     start: Artifact
     passes: tuple[Pass, ...]
     context: Context
+    trial: Bundle
+    trial_context: Context
     teacher: Teacher
     budget: Budget
     candidates: tuple[Candidate, ...]
@@ -64,12 +75,12 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
     shapes = _shapes(trimmed, budget, joined, values)
     if not shapes:
         raise infeasible(budget, trimmed, teacher_start, context)
-    trial = replace(context, teacher=frozen_teacher(teacher_start, context))
+    trials = replace(context, teacher=frozen_teacher(teacher_start, context))
     candidates = []
     for number, shape in enumerate(shapes, 1):
         named = shape.name if shape is not None else "the start's own shape"
         context.progress.say(f"trial {number} of {len(shapes)}: {named}")
-        candidates.append(measure(shape, trimmed, trial))
+        candidates.append(measure(shape, trimmed, trials))
     best = _best(candidates, budget)
     if best is None:
         raise infeasible(budget, trimmed, teacher_start, context)
@@ -82,7 +93,8 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
     joined = replace(joined, teacher=teacher)
-    return Plan(start, passes, joined, teacher, budget, tuple(candidates), values)
+    _, draft = trial(best.shape, trimmed, replace(trials, progress=Silent()))
+    return Plan(start, passes, joined, draft, trials, teacher, budget, tuple(candidates), values)
 
 
 def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:

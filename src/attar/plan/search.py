@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from attar.bundle import Bundle
+from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import LatencyTable
-from attar.evaluate.quality import quality
 from attar.passes import Artifact, Context, Pass, apply_all
 from attar.passes.distill import Distill
 from attar.passes.draft import write_draft
@@ -117,26 +117,30 @@ def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate
 
     start: trimmed to the vocabulary of the final training, so that sizes agree.
     """
-    dataset, teacher = context.dataset, context.teacher
-    assert teacher is not None
-    texts = len(dataset.train) + len(dataset.unlabeled)
-    *training, export, quantize = student_passes(shape, texts, trial=True)
-    trained = apply_all(training, start, context)
-    draft = draft_of(apply_all([export, quantize], trained, context), context)
-    figures = quality(
+    assert context.teacher is not None
+    trained, draft = trial(shape, start, context)
+    figures = Examination(
         context.task,
         Predictor(draft),
-        dataset.select,
-        teacher,
+        context.dataset.select,
+        context.teacher,
         context.columns,
         context.out_of_scope,
-    )
+    ).metrics()
     return Candidate(
         shape,
         draft.size_bytes,
         Model.load(trained.folder).parameters_count,
         {key: value for key, value in figures.items() if value is not None},
     )
+
+
+def trial(shape: Shape | None, start: Artifact, context: Context) -> tuple[Artifact, Bundle]:
+    """The student of this shape after a trial: as a torch model, and as a draft."""
+    texts = len(context.dataset.train) + len(context.dataset.unlabeled)
+    *training, export, quantize = student_passes(shape, texts, trial=True)
+    trained = apply_all(training, start, context)
+    return trained, draft_of(apply_all([export, quantize], trained, context), context)
 
 
 def draft_of(exported: Artifact, context: Context) -> Bundle:

@@ -17,9 +17,10 @@ from tokenizers import Tokenizer
 
 from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
+from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
 from attar.tasks import TASKS
-from attar.types import Outputs, Prediction
+from attar.types import Outputs, Prediction, Progress, Silent
 
 MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.
@@ -64,6 +65,7 @@ class Predictor:
             self._task.check_manifest(self.manifest)
             self._tokenizer = _load_tokenizer(bundle, self._max_length)
             self._engine = _load_engine(bundle, threads)
+            self._distance = _load_distance(bundle, len(self.labels))
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
             outputs = self._run([self._encode("")])
             self._task.decode(outputs, self.manifest)
@@ -118,6 +120,24 @@ class Predictor:
             embeddings[chosen] = outputs["embedding"]
         return embeddings
 
+    def outputs(self, texts: Sequence[str], progress: Progress | None = None) -> Outputs:
+        """What the engine gives for each text, in order: name -> array, before decoding.
+
+        Evaluation decodes it under several thresholds without running the model again.
+        """
+        encoded = self._encode_all(texts, first=1)
+        if not encoded:  # no rows, of the right shapes
+            return {name: values[:0] for name, values in self._run([self._encode("")]).items()}
+        found: dict[str, NDArray[np.float32]] = {}
+        # One text a batch by default, so batches are about as many as texts.
+        shown = (progress or Silent()).track(self._batches(encoded), "answer", len(encoded))
+        for chosen, outputs in shown:
+            for name, values in outputs.items():
+                if name not in found:
+                    found[name] = np.empty((len(encoded), *values.shape[1:]), values.dtype)
+                found[name][chosen] = values
+        return found
+
     def count_tokens(self, text: str) -> int:
         """Tokens that the model reads of this text."""
         return len(self._encode(text))
@@ -146,11 +166,17 @@ class Predictor:
             return f"label {answer.label!r} instead of {label!r} for {text[:80]!r}"
         if not abs(answer.score - score) <= GOLDEN_TOLERANCE:
             return f"score {answer.score:.4f} instead of {score:.4f} for {text[:80]!r}"
-        threshold = self.manifest["task_settings"].get("threshold")
-        near = threshold is not None and abs(score - threshold) <= GOLDEN_TOLERANCE
-        if answer.abstained != example.get("abstained") and not near:
+        if answer.abstained != example.get("abstained") and not self._near_threshold(text):
             return f"abstained is {answer.abstained} for {text[:80]!r}"
         return None
+
+    def _near_threshold(self, text: str) -> bool:
+        """Whether rounding could change an abstention: within a fiftieth of the threshold."""
+        threshold = self.manifest["task_settings"].get("threshold")
+        if threshold is None:
+            return False
+        (found,) = self._task.acceptance(self._run([self._encode(text)]), self.manifest)
+        return bool(abs(found - threshold) <= GOLDEN_TOLERANCE * max(1.0, abs(threshold)))
 
     def _answer(self, texts: Sequence[str], first: int) -> list[Prediction]:
         encoded = self._encode_all(texts, first)
@@ -190,14 +216,20 @@ class Predictor:
     def _run(self, rows: Sequence[Ids]) -> Outputs:
         if len(rows) == 1:
             input_ids = np.array(rows, dtype=np.int64)  # (1, length)
-            return self._engine.run(input_ids, np.ones_like(input_ids))
-        length = max(map(len, rows))
-        input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
-        mask = np.zeros_like(input_ids)
-        for i, ids in enumerate(rows):
-            input_ids[i, : len(ids)] = ids
-            mask[i, : len(ids)] = 1
-        return self._engine.run(input_ids, mask)
+            outputs = self._engine.run(input_ids, np.ones_like(input_ids))
+        else:
+            length = max(map(len, rows))
+            input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
+            mask = np.zeros_like(input_ids)
+            for i, ids in enumerate(rows):
+                input_ids[i, : len(ids)] = ids
+                mask[i, : len(ids)] = 1
+            outputs = self._engine.run(input_ids, mask)
+        if self._distance is None:
+            return outputs
+        if "embedding" not in outputs:
+            raise BundleError("its distance part needs embeddings, which the model does not give")
+        return {**outputs, "distance": self._distance(outputs["embedding"])}
 
 
 def _check(text: object, what: str) -> None:
@@ -221,6 +253,15 @@ def _load_tokenizer(bundle: Bundle, max_length: int) -> Tokenizer:
             raise
         raise BundleError(f"{TOKENIZER} cannot be used: {error}") from None
     return tokenizer
+
+
+def _load_distance(bundle: Bundle, labels: int) -> NearestLabel | None:
+    parts = [part for part in bundle.manifest["parts"] if part["role"] == "distance"]
+    if not parts:
+        return None
+    if len(parts) > 1 or parts[0]["engine"] != ENGINE or len(parts[0]["files"]) != 1:
+        raise BundleError(f"its part of the role 'distance' is not one file for {ENGINE}")
+    return read_distance(bundle.read(parts[0]["files"][0]), labels)
 
 
 def _load_engine(bundle: Bundle, threads: int) -> Engine:

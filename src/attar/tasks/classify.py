@@ -4,6 +4,9 @@ The model has one output column a label: the labels in scope, sorted, then the
 out-of-scope label if the data has one. An answer is always the best label in
 scope; an out-of-scope text shows in a low score, because its column takes the
 probability. It fits neither the threshold nor the temperature.
+
+Whether to answer at all is decided by the *acceptance* of a text, the higher the surer:
+its probability (the score itself), its energy, or its nearness to a label.
 """
 
 from __future__ import annotations
@@ -11,15 +14,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attar.errors import BundleError, DataError
-from attar.metrics import accuracy, auroc, macro_f1, softmax
+from attar.evidence import Difference, Evidence, Proportion, Resampled
+from attar.metrics import (
+    accuracy,
+    auroc,
+    macro_f1,
+    softmax,
+    weighted_auroc,
+    weighted_macro_f1,
+)
 from attar.types import Alternative, Outputs, Prediction, Row
 
 ALTERNATIVES = 3
+ACCEPTANCES = ("probability", "energy", "distance")
 
 
 class Classify:
@@ -27,6 +41,10 @@ class Classify:
 
     name = "classify"
     capabilities: tuple[str, ...] = ("label", "embed")
+    claim_metrics: tuple[str, ...] = (
+        *("accuracy", "macro_f1", "recall", "retained"),
+        *("error_when_answering", "handover", "oos_auroc", "oos_recall", "oos_acceptance"),
+    )
 
     def check(self, rows: Sequence[Row]) -> None:
         """Raise DataError where labeled rows cannot be learned from."""
@@ -66,9 +84,11 @@ class Classify:
         out_of_scope: str | None,
         threshold: float | None = None,
         temperature: float = 1.0,
+        acceptance: str = "probability",
     ) -> dict[str, Any]:
         """The manifest's `task_settings` for the columns that `targets` returned."""
         return {
+            "acceptance": acceptance,
             "labels": [label for label in targets if label != out_of_scope],
             "out_of_scope": out_of_scope if out_of_scope in targets else None,
             "threshold": threshold,
@@ -95,12 +115,66 @@ class Classify:
             raise BundleError("manifest.json: task_settings.threshold: expected a number or null")
         if not _is_number(temperature) or not temperature > 0:
             raise BundleError("manifest.json: task_settings.temperature: expected a number above 0")
+        if settings.get("acceptance", ACCEPTANCES[0]) not in ACCEPTANCES:
+            raise BundleError(
+                f"manifest.json: task_settings.acceptance: expected one of {', '.join(ACCEPTANCES)}"
+            )
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Answers from `logits` (batch, columns); see `targets` for the columns."""
         settings = manifest["task_settings"]
         labels, threshold = settings["labels"], settings["threshold"]
-        columns = len(labels) + (settings["out_of_scope"] is not None)
+        in_scope = self._shares(outputs, settings)
+        order = np.argsort(-in_scope, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
+        best = in_scope[np.arange(len(order))[:, None], order]
+        abstained = [False] * len(order)
+        if threshold is not None:
+            abstained = (self.acceptance(outputs, manifest) < threshold).tolist()
+        return [
+            Prediction(
+                label=labels[row[0]],
+                score=scores[0],
+                abstained=refused,
+                alternatives=tuple(
+                    Alternative(labels[column], score)
+                    for column, score in zip(row[1:], scores[1:], strict=True)
+                ),
+            )
+            for row, scores, refused in zip(order.tolist(), best.tolist(), abstained, strict=True)
+        ]
+
+    def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> NDArray[np.float64]:
+        """How sure the model is that it should answer, (batch,), the higher the surer.
+
+        probability: of the best label in scope. energy: log-sum-exp of the logits in
+        scope, less the out-of-scope logit (Liu et al. 2020). distance: minus the squared
+        distance to the nearest label (`runtime.distance`).
+        """
+        settings = manifest["task_settings"]
+        kind, count = settings.get("acceptance", ACCEPTANCES[0]), len(settings["labels"])
+        if kind == "probability":
+            best: NDArray[np.float64] = self._shares(outputs, settings).max(axis=1)
+            return best
+        if kind == "energy":
+            logits = self._logits(outputs, settings).astype(np.float64)
+            inside = np.logaddexp.reduce(logits[:, :count], axis=1)
+            energy: NDArray[np.float64] = inside - logits[:, count:].sum(axis=1)
+            return energy
+        if "distance" not in outputs:
+            raise BundleError("task_settings.acceptance is distance, but no part gives distances")
+        return -outputs["distance"].astype(np.float64)
+
+    def _shares(self, outputs: Outputs, settings: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Probabilities of the labels in scope, (batch, labels); with an out-of-scope
+        column they sum to less than one."""
+        logits = self._logits(outputs, settings)
+        if settings["temperature"] != 1.0:
+            logits = logits / np.float32(settings["temperature"])
+        return softmax(logits)[:, : len(settings["labels"])]
+
+    def _logits(self, outputs: Outputs, settings: Mapping[str, Any]) -> NDArray[np.float32]:
+        """The checked `logits`, (batch, columns)."""
+        columns = len(settings["labels"]) + (settings["out_of_scope"] is not None)
         logits = outputs.get("logits")
         if logits is None or logits.ndim != 2 or logits.shape[1] != columns:
             shape = None if logits is None else logits.shape
@@ -110,23 +184,7 @@ class Classify:
             )
         if not np.isfinite(logits).all():
             raise BundleError("the model's output 'logits' holds values that are not numbers")
-        if settings["temperature"] != 1.0:
-            logits = logits / np.float32(settings["temperature"])
-        in_scope = softmax(logits)[:, : len(labels)]  # (batch, labels)
-        order = np.argsort(-in_scope, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
-        best = in_scope[np.arange(len(order))[:, None], order]
-        return [
-            Prediction(
-                label=labels[row[0]],
-                score=scores[0],
-                abstained=threshold is not None and scores[0] < threshold,
-                alternatives=tuple(
-                    Alternative(labels[column], score)
-                    for column, score in zip(row[1:], scores[1:], strict=True)
-                ),
-            )
-            for row, scores in zip(order.tolist(), best.tolist(), strict=True)
-        ]
+        return logits
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
@@ -164,10 +222,75 @@ class Classify:
             }
         return found
 
+    def evidence(
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Prediction],
+        teacher: Sequence[str] | None,
+        out_of_scope: str | None,
+    ) -> dict[str, Evidence]:
+        """By metric; "recall of LABEL" for each gold label in scope.
+
+        retained: share right, student minus teacher. error_when_answering: share wrong of
+        the in-scope rows that are answered. handover: share of the in-scope rows that are
+        not. oos_acceptance: share of out-of-scope rows that are answered. A metric whose
+        rows are absent is left out.
+        """
+        inside = np.array([not _outside(row, out_of_scope) for row in rows], bool)
+        gold = np.array([row.label or "" for row in rows], object)
+        named = np.array([answer.label for answer in answers], object)
+        scores = np.array([answer.score for answer in answers])
+        answered = np.array([not answer.abstained for answer in answers], bool)
+        right = np.asarray(gold == named, bool)
+        groups = _groups(rows)
+
+        def share(hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Proportion:
+            return Proportion(hits[of], None if groups is None else groups[of])
+
+        found: dict[str, Evidence] = {}
+        if inside.any():
+            kept = None if groups is None else groups[inside]
+            found["accuracy"] = share(right, inside)
+            found["macro_f1"] = _macro_f1(gold[inside], named[inside], kept)
+            found["handover"] = share(~answered, inside)
+            found["error_when_answering"] = share(~right, inside & answered)
+            for label in sorted(set(gold[inside].tolist())):
+                found[f"recall of {label}"] = share(right, inside & (gold == label))
+            if teacher is not None:
+                theirs = np.asarray(gold == np.array(teacher, object), bool)
+                found["retained"] = Difference(right[inside], theirs[inside], kept)
+        if not inside.all():
+            found["oos_recall"] = share(~answered, ~inside)
+            found["oos_acceptance"] = share(answered, ~inside)
+            if inside.any():
+                levels = np.unique(scores, return_inverse=True)[1]
+                found["oos_auroc"] = Resampled(
+                    partial(weighted_auroc, levels, inside), inside.astype(np.int64), groups
+                )
+        return found
+
     def chance(self, rows: Sequence[Row]) -> float:
         """Share of the most frequent label; pass the rows in scope. NaN without rows."""
         counts = Counter(row.label for row in rows)
         return max(counts.values()) / len(rows) if rows else float("nan")
+
+
+def _groups(rows: Sequence[Row]) -> NDArray[np.int64] | None:
+    """A number for each row's group; a row without one is a group of its own."""
+    if all(row.group is None for row in rows):
+        return None
+    numbers: dict[str | int, int] = {}
+    keys = [i if row.group is None else row.group for i, row in enumerate(rows)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _macro_f1(
+    gold: NDArray[np.object_], named: NDArray[np.object_], groups: NDArray[np.int64] | None
+) -> Resampled:
+    labels = {label: i for i, label in enumerate(sorted({*gold.tolist(), *named.tolist()}))}
+    g = np.array([labels[label] for label in gold.tolist()], np.int64)
+    p = np.array([labels[label] for label in named.tolist()], np.int64)
+    return Resampled(partial(weighted_macro_f1, g, p), g, groups)
 
 
 def _outside(row: Row, out_of_scope: str | None) -> bool:

@@ -1,35 +1,12 @@
-"""Quality of a Predictor on labeled rows: against gold, and beside its teacher."""
+"""What a teacher says on labeled rows, in the words of the task."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from attar.metrics import softmax
-from attar.runtime.predictor import Predictor
 from attar.types import Answerer, Row, Task
-
-
-def quality(
-    task: Task,
-    predictor: Predictor,
-    rows: Sequence[Row],
-    teacher: Answerer,
-    columns: Sequence[str],
-    out_of_scope: str | None,
-) -> dict[str, float | None]:
-    """The task's metrics, and `agreement`: the share of rows in scope on which student
-    and teacher name the same label. Undefined metrics are None."""
-    texts = [row.text for row in rows]
-    answers = predictor(texts)
-    figures: dict[str, float] = dict(task.metrics(rows, answers, out_of_scope))
-    chosen = teacher_labels(teacher, texts, columns, out_of_scope)
-    inside = [i for i, row in enumerate(rows) if row.label != out_of_scope]
-    agreed = [answers[i].label == chosen[i] for i in inside]
-    figures["agreement"] = float(np.mean(agreed)) if agreed else math.nan
-    return {k: None if math.isnan(v) else round(float(v), 6) for k, v in figures.items()}
 
 
 def teacher_quality(

@@ -1,0 +1,358 @@
+"""The audit: do certificates keep their promise, measured instead of assumed?
+
+Two experiments on the labeled rows of a recipe, all of them taken as one pool:
+
+(a) *Fixed model.* A model is trained on a part; the rest is the population, so the truth
+    is known. Samples are drawn from it with replacement, and the lower bound of each
+    metric is compared with the truth. It may lie above it in at most alpha of the draws,
+    plus Monte Carlo error.
+(b) *Redraws.* The whole procedure again and again: new splits, new training, new
+    threshold, new certificate. The truth of a redraw is the value on certify and the
+    rows that no split used, the finite population that certify was drawn from.
+
+Beside both stands the naive way: choose the threshold and read the score on one
+validation sample, and promise what was read.
+
+Redraws share rows, so they are not independent of each other; `overlap` says how much.
+The student is of the cheap family (no layers, gold labels), because what is audited is
+the certificate and not the student. Every draw is written when it is done, so a killed
+audit goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attar.bundle import Bundle
+from attar.data.curate import curate
+from attar.data.neighbors import clusters, near_pairs, normalize
+from attar.data.split import in_order, split
+from attar.errors import DataError
+from attar.evaluate.examine import Examination
+from attar.evaluate.statistics import bounds_of
+from attar.evidence import Evidence, Proportion
+from attar.files import write_atomically
+from attar.passes import Artifact, Context, apply_all, fingerprint
+from attar.passes.export_onnx import ExportOnnx
+from attar.passes.finetune import Finetune
+from attar.passes.no_layers import NoLayers
+from attar.passes.quantize import Quantize
+from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.handover import HandOver, draft_with_threshold
+from attar.plan.search import draft_of, source_of
+from attar.plan.start import CACHE, longest_text, start_artifact
+from attar.plan.teacher import frozen_teacher
+from attar.recipe import ClaimSpec, Recipe
+from attar.runtime.predictor import Predictor
+from attar.tasks import TASKS
+from attar.train.start import locate
+from attar.types import Dataset, Prediction, Progress, Row, Silent
+
+FRACTIONS = {"train": 0.25, "select": 0.05, "calibrate": 0.10, "certify": 0.10, "rest": 0.50}
+POOL = 12_000  # rows, at most: a redraw trains and answers in seconds
+WIDTH = 128
+EPOCHS = 6
+LEARNING_RATE = 1e-3
+ALPHA = 0.05
+ERROR = ClaimSpec("error_when_answering", at_most=0.05)
+#: Metric -> whether the promise is a lower bound.
+PROMISES = {
+    "accuracy": True,
+    "macro_f1": True,
+    "retained": True,
+    "oos_auroc": True,
+    "error_when_answering": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """One trained and thresholded model, and the rows that no choice has seen."""
+
+    draft: Bundle
+    handover: HandOver
+    certify: list[Row]
+    rest: list[Row]
+    context: Context
+
+
+def audit(
+    recipe: Recipe,
+    *,
+    draws: int = 2000,
+    redraws: int = 200,
+    sample: int = 1000,
+    pool: int = POOL,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run what is missing of both experiments and return their tables.
+
+    sample: rows of each draw of (a). Raises DataError where the rows are too few.
+    """
+    progress = progress or Silent()
+    pooled = _Pool(recipe, pool, progress)
+    folder = recipe.work / "audit" / pooled.fingerprint[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    fixed, truth = _fixed_model(pooled, folder, draws, sample, progress)
+    redrawn = _redraws(pooled, folder, redraws, progress)
+    found = {
+        "name": recipe.name,
+        "alpha": ALPHA,
+        "pool_rows": len(pooled.rows),
+        "family": f"no layers, {pooled.width} wide, gold labels",
+        "fixed_model": {
+            "draws": len(fixed),
+            "sample": sample,
+            "truth": truth,
+            "metrics": _table(fixed),
+        },
+        "redraws": {
+            "redraws": len(redrawn),
+            "overlap": round(FRACTIONS["certify"], 4),
+            "certified": sum(1 for line in redrawn if line["certified"]),
+            "metrics": _table(redrawn),
+        },
+    }
+    write_atomically(folder / "audit.json", json.dumps(found, indent=1).encode())
+    return found
+
+
+def binomial_limit(alpha: float, draws: int) -> float:
+    """The largest share of misses that Monte Carlo error explains: alpha plus two standard
+    errors."""
+    return alpha + 2 * math.sqrt(alpha * (1 - alpha) / max(1, draws))
+
+
+class _Pool:
+    """Every labeled row of a recipe, cleaned, with clusters, and an untrained student."""
+
+    def __init__(self, recipe: Recipe, most: int, progress: Progress) -> None:
+        task = TASKS.get(recipe.task)
+        dataset = curate(task, recipe.data, progress=progress)
+        parts = (dataset.train, dataset.select, dataset.calibrate, dataset.certify)
+        columns = task.targets(dataset.train, recipe.data.out_of_scope)
+        known = [row for part in parts for row in part if row.label in columns]
+        kept = in_order(known)
+        step = np.random.default_rng(0).permutation(len(kept))[:most]
+        self.rows = [kept[i] for i in sorted(step.tolist())]
+        if len(self.rows) < 20 * len(columns):
+            raise DataError(
+                f"{recipe.name}: an audit redraws its splits, which takes at least 20 labeled "
+                f"rows a label: {20 * len(columns)} for {len(columns)} labels, not {len(self.rows)}"
+            )
+        texts = [normalize(row.text) for row in self.rows]
+        self.clusters = clusters(len(texts), near_pairs(texts)).tolist()
+        whole = Dataset(tuple(self.rows), (), (), (), fingerprint=f"pool {dataset.fingerprint}")
+        self.context = Context(
+            task, whole, columns, recipe.work / CACHE, recipe.data.out_of_scope, progress=progress
+        )
+        location = locate(recipe.teacher.model, recipe.folder)
+        longest = int(longest_text(location, self.context).value)
+        self.encoder = start_artifact(location, longest, self.context)
+        trimmed = TrimVocabulary().apply(self.encoder, self.context)
+        source, _ = source_of(trimmed)
+        if source is None:
+            raise DataError("an audit starts from a transformer; [teacher] model names another")
+        self.width = min(WIDTH, source.hidden)
+        self.start = NoLayers(self.width).apply(trimmed, self.context)
+        self.fingerprint = fingerprint(
+            [row.text for row in self.rows], columns, FRACTIONS, self.width, EPOCHS, LEARNING_RATE,
+            self.start.fingerprint,
+        )  # fmt: skip
+
+    def seal(self, number: int, folder: Path) -> Sealed:
+        """Split, train, set the threshold: redraw `number` of the whole procedure."""
+        parts = split(self.rows, self.clusters, FRACTIONS, seed=number)
+        dataset = Dataset(
+            train=tuple(parts["train"]),
+            select=tuple(parts["select"]),
+            calibrate=tuple(parts["calibrate"]),
+            certify=tuple(parts["certify"]),
+            fingerprint=f"{self.fingerprint} {number}",
+        )
+        context = replace(
+            self.context, dataset=dataset, cache=folder, seed=number, progress=Silent()
+        )
+        tune = Finetune(epochs=EPOCHS, learning_rate=LEARNING_RATE)
+        model: Artifact = apply_all([tune, ExportOnnx(), Quantize()], self.start, context)
+        trial = draft_of(model, context)
+        draft, handover = draft_with_threshold(
+            folder / "draft.attar", "audit", model, trial, context, context, [ERROR], math.inf
+        )
+        return Sealed(draft, handover, parts["certify"], parts["rest"], context)
+
+
+def _fixed_model(
+    pool: _Pool, folder: Path, draws: int, sample: int, progress: Progress
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    cache = folder / "fixed"
+    cache.mkdir(exist_ok=True)
+    sealed = pool.seal(0, cache)
+    teacher = frozen_teacher(pool.encoder, sealed.context)
+    population = [*sealed.certify, *sealed.rest]
+    context = sealed.context
+    seen = Examination(
+        context.task,
+        Predictor(sealed.draft),
+        population,
+        teacher,
+        context.columns,
+        context.out_of_scope,
+    )
+    whole = seen.evidence()
+    truth = {name: whole[name].value for name in PROMISES if name in whole}
+
+    def draw(number: int) -> dict[str, Any]:
+        chosen = np.random.default_rng([1, number]).integers(0, len(population), sample)
+        rows = [replace(population[i], group=None) for i in chosen.tolist()]
+        answers = [seen.answers[i] for i in chosen.tolist()]
+        assert seen.teacher is not None
+        theirs = [seen.teacher[i] for i in chosen.tolist()]
+        evidence = context.task.evidence(rows, answers, theirs, context.out_of_scope)
+        return {
+            "missed": _missed(evidence, truth),
+            "naive": {
+                **_naive(evidence, truth),
+                **_naive_threshold(seen, chosen),
+            },
+        }
+
+    what = f"audit (a): {draws} samples of {sample} rows"
+    lines = _resumed(folder / f"fixed-{sample}.jsonl", draws, draw, what, progress)
+    return lines, {name: round(value, 6) for name, value in truth.items()}
+
+
+def _redraws(pool: _Pool, folder: Path, redraws: int, progress: Progress) -> list[dict[str, Any]]:
+    def redraw(number: int) -> dict[str, Any]:
+        cache = folder / f"redraw-{number}"
+        cache.mkdir(exist_ok=True)
+        try:
+            sealed = pool.seal(number, cache)
+            predictor, context = Predictor(sealed.draft), sealed.context
+            rows = [*sealed.certify, *sealed.rest]
+            answers = predictor([row.text for row in rows])
+        finally:
+            shutil.rmtree(cache, ignore_errors=True)
+
+        def evidence(of: Sequence[Row], given: Sequence[Prediction]) -> dict[str, Evidence]:
+            return context.task.evidence(of, given, None, context.out_of_scope)
+
+        count = len(sealed.certify)
+        population = evidence(rows, answers)
+        truth = {name: population[name].value for name in PROMISES if name in population}
+        certified = evidence(sealed.certify, answers[:count])
+        return {
+            "truth": {name: round(value, 6) for name, value in truth.items()},
+            "missed": _missed(certified, truth),
+            "naive": _naive(certified, truth),
+            "certified": bool(sealed.handover.threshold.certified),
+            "threshold": sealed.handover.threshold.value,
+        }
+
+    what = f"audit (b): {redraws} redraws"
+    return _resumed(folder / "redraws.jsonl", redraws, redraw, what, progress)
+
+
+def _missed(evidence: Mapping[str, Evidence], truth: Mapping[str, float]) -> dict[str, bool]:
+    """Whether each bound lies on the wrong side of the truth."""
+    found = {}
+    for name, value in truth.items():
+        if name not in evidence or math.isnan(value) or not evidence[name].rows:
+            continue
+        bounds = bounds_of(evidence[name])(ALPHA)
+        found[name] = bounds.lower > value if PROMISES[name] else bounds.upper < value
+    return found
+
+
+def _naive(evidence: Mapping[str, Evidence], truth: Mapping[str, float]) -> dict[str, bool]:
+    """The same for promising what was measured, without an interval."""
+    return {
+        name: evidence[name].value > value if PROMISES[name] else evidence[name].value < value
+        for name, value in truth.items()
+        if name in evidence and not math.isnan(evidence[name].value)
+    }
+
+
+def _naive_threshold(seen: Examination, chosen: np.ndarray[Any, Any]) -> dict[str, bool]:
+    """Choose on the sample the threshold that answers most at the error promised; does the
+    population keep it?"""
+    assert ERROR.at_most is not None
+    inside = chosen[seen.inside[chosen]]
+    order = inside[np.argsort(-seen.acceptance[inside], kind="stable")]
+    errors = np.cumsum(~seen.right[order]) / np.arange(1, len(order) + 1)
+    kept = np.flatnonzero(errors <= ERROR.at_most)
+    if not len(kept):
+        return {}
+    threshold = seen.acceptance[order[kept[-1]]]
+    answered = seen.inside & (seen.acceptance >= threshold)
+    risk = Proportion(~seen.right[answered]).value
+    return {"threshold": risk > ERROR.at_most}
+
+
+def _resumed(
+    path: Path,
+    count: int,
+    run: Callable[[int], dict[str, Any]],
+    what: str,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Results 0 to count - 1, each a line of `path`; those that are there are not run again."""
+    done: dict[int, dict[str, Any]] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # a line that a kill cut short
+            done[int(entry.pop("number"))] = entry
+        if done:
+            progress.say(f"{what}: {min(len(done), count)} reused")
+    missing = [number for number in range(count) if number not in done]
+
+    def results() -> Iterator[None]:
+        with path.open("a", encoding="utf-8") as file:
+            for number in missing:
+                done[number] = run(number)
+                file.write(json.dumps({"number": number, **done[number]}) + "\n")
+                file.flush()
+                yield
+
+    for _ in progress.track(results(), what, len(missing)):
+        pass
+    return [done[number] for number in range(count)]
+
+
+def _table(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """By metric: how often the certificate and the naive way promised too much."""
+    names = list(dict.fromkeys(name for line in lines for name in line["missed"]))
+    table = []
+    for name in names:
+        missed = [line["missed"][name] for line in lines if name in line["missed"]]
+        naive = [line["naive"][name] for line in lines if name in line["naive"]]
+        table.append(_entry(name, missed, naive))
+    by_threshold = [line["naive"]["threshold"] for line in lines if "threshold" in line["naive"]]
+    if by_threshold:
+        table.append(_entry("naive threshold", [], by_threshold))
+    return table
+
+
+def _entry(name: str, missed: Sequence[bool], naive: Sequence[bool]) -> dict[str, Any]:
+    share = sum(missed) / len(missed) if missed else None
+    limit = binomial_limit(ALPHA, len(missed))
+    return {
+        "metric": name,
+        "trials": len(missed),
+        "missed": sum(missed) if missed else None,
+        "share": None if share is None else round(share, 6),
+        "limit": round(limit, 6) if missed else None,
+        "kept": None if share is None else share <= limit,
+        "naive_share": round(sum(naive) / len(naive), 6) if naive else None,
+    }

@@ -1,0 +1,189 @@
+"""Everything the report says about a model's answers, from one run over the certify rows.
+
+Nothing is chosen here: thresholds and temperature arrive fixed. Quality beside the
+teacher, evidence for claims, where it fails, how far its scores can be believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.evaluate.handover import curve
+from attar.evaluate.slices import bias_table, perturbed_slices, slices, worst
+from attar.evaluate.statistics import discordant, mcnemar
+from attar.evaluate.teacher import teacher_labels
+from attar.evidence import Evidence
+from attar.metrics import expected_calibration_error
+from attar.runtime.predictor import Predictor
+from attar.types import Answerer, Prediction, Progress, Row, Silent, Task
+
+SHOWN_ROWS = 12  # wrong answers and discordant rows that the bundle carries
+SHOWN_PAIRS = 15
+SHOWN_CHARACTERS = 200
+BINS = 10
+
+
+class Examination:
+    """The answers of one predictor on labeled rows, and what follows from them."""
+
+    def __init__(
+        self,
+        task: Task,
+        predictor: Predictor,
+        rows: Sequence[Row],
+        teacher: Answerer | None,
+        columns: Sequence[str],
+        out_of_scope: str | None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.task, self.predictor, self.rows = task, predictor, rows
+        self.out_of_scope = out_of_scope
+        self.progress = progress or Silent()
+        texts = [row.text for row in rows]
+        outputs = predictor.outputs(texts, self.progress)
+        self.answers: list[Prediction] = task.decode(outputs, predictor.manifest)
+        self.acceptance = task.acceptance(outputs, predictor.manifest)
+        self.teacher: list[str] | None = None
+        if teacher is not None:
+            self.teacher = teacher_labels(teacher, texts, columns, out_of_scope)
+        self.inside = np.array([row.label != out_of_scope for row in rows], bool)
+        self.right = np.array(
+            [a.label == row.label for a, row in zip(self.answers, rows, strict=True)], bool
+        )
+
+    def metrics(self) -> dict[str, float | None]:
+        """The task's metrics, and `agreement` with the teacher on rows in scope."""
+        found: dict[str, float] = dict(
+            self.task.metrics(self.rows, self.answers, self.out_of_scope)
+        )
+        if self.teacher is not None:
+            pairs = zip(self.answers, self.teacher, strict=True)
+            agreed = np.array([a.label == theirs for a, theirs in pairs], bool)[self.inside]
+            found["agreement"] = float(agreed.mean()) if len(agreed) else math.nan
+        return {k: None if math.isnan(v) else round(float(v), 6) for k, v in found.items()}
+
+    def evidence(self) -> dict[str, Evidence]:
+        return self.task.evidence(self.rows, self.answers, self.teacher, self.out_of_scope)
+
+    def curve(self, threshold: float | None) -> list[dict[str, float | None]]:
+        return curve(self.acceptance, self.inside, self.right, threshold)
+
+    def sections(self) -> dict[str, Any]:
+        """The parts of the report that help to read the figures."""
+        cut = self._slices()
+        return {
+            "comparison": self._comparison(),
+            "slices": cut,
+            "worst_slice": worst(cut),
+            "bias": bias_table(self._inside_rows(), self.right[self.inside]),
+            "confusions": self._confusions(),
+            "reliability": self._reliability(),
+            "errors": self._errors(),
+        }
+
+    def _inside_rows(self) -> list[Row]:
+        return [row for row, inside in zip(self.rows, self.inside, strict=True) if inside]
+
+    def _slices(self) -> list[dict[str, Any]]:
+        inside = self._inside_rows()
+        if not inside:
+            return []
+
+        def labels(texts: Sequence[str]) -> list[str]:
+            answers = self.predictor.stream(texts)
+            shown = self.progress.track(answers, "slices", len(texts))
+            return [answer.label for answer in shown]
+
+        return [*slices(inside, self.right[self.inside]), *perturbed_slices(labels, inside)]
+
+    def _comparison(self) -> dict[str, Any] | None:
+        if self.teacher is None:
+            return None
+        gold = [row.label for row in self.rows]
+        theirs = np.array([t == g for t, g in zip(self.teacher, gold, strict=True)], bool)
+        gains, losses = discordant(self.right[self.inside], theirs[self.inside])
+        differ = np.flatnonzero(self.inside & (self.right != theirs))
+        return {
+            "gains": gains,
+            "losses": losses,
+            "p_value": round(mcnemar(gains, losses), 6),
+            "rows": [
+                {
+                    "text": _short(self.rows[i].text),
+                    "gold": self.rows[i].label,
+                    "student": self.answers[i].label,
+                    "teacher": self.teacher[i],
+                }
+                for i in _spread(differ, SHOWN_ROWS)
+            ],
+        }
+
+    def _confusions(self) -> list[dict[str, Any]]:
+        wrong = Counter(
+            (row.label, answer.label)
+            for row, answer, inside in zip(self.rows, self.answers, self.inside, strict=True)
+            if inside and row.label != answer.label
+        )
+        counts = Counter(row.label for row in self.rows)
+        ranked = sorted(wrong.items(), key=lambda item: (-item[1], str(item[0])))
+        return [
+            {"gold": gold, "named": named, "rows": n, "of": counts[gold]}
+            for (gold, named), n in ranked[:SHOWN_PAIRS]
+        ]
+
+    def _reliability(self) -> dict[str, Any] | None:
+        """On rows in scope; a row out of scope has no right label."""
+        scores = np.array([a.score for a in self.answers])[self.inside]
+        right = self.right[self.inside]
+        if not len(scores):
+            return None
+        number = np.minimum((scores * BINS).astype(int), BINS - 1)
+        bins = [
+            {
+                "low": i / BINS,
+                "high": (i + 1) / BINS,
+                "rows": int((number == i).sum()),
+                "score": round(float(scores[number == i].mean()), 6),
+                "accuracy": round(float(right[number == i].mean()), 6),
+            }
+            for i in range(BINS)
+            if (number == i).any()
+        ]
+        return {"ece": round(expected_calibration_error(scores, right, BINS), 6), "bins": bins}
+
+    def _errors(self) -> list[dict[str, Any]]:
+        """Wrong answers, the surest first: those are the ones that surprise."""
+        wrong = np.flatnonzero(self.inside & ~self.right)
+        surest = sorted(wrong.tolist(), key=lambda i: -self.answers[i].score)
+        return [
+            {
+                "text": _short(self.rows[i].text),
+                "gold": self.rows[i].label,
+                "label": self.answers[i].label,
+                "score": round(self.answers[i].score, 4),
+            }
+            for i in surest[:SHOWN_ROWS]
+        ]
+
+
+def gold_columns(rows: Sequence[Row], settings: Mapping[str, Any]) -> NDArray[np.int64]:
+    """The output column of each row's label; -1 where the model has none."""
+    columns = {label: i for i, label in enumerate(settings["labels"])}
+    if settings["out_of_scope"] is not None:
+        columns[settings["out_of_scope"]] = len(columns)
+    return np.array([columns.get(row.label or "", -1) for row in rows], np.int64)
+
+
+def _spread(positions: NDArray[np.int64], count: int) -> list[int]:
+    step = max(1, -(-len(positions) // count))
+    return [int(i) for i in positions[::step]]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

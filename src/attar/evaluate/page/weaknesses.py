@@ -1,0 +1,138 @@
+"""Where the model is weaker than on the whole, and what it gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attar.evaluate.page import plots
+from attar.evaluate.page.drawing import Axis, spanning
+from attar.evaluate.page.markup import (
+    Html,
+    breakable,
+    counted,
+    details,
+    dig,
+    hidden,
+    in_points,
+    join,
+    paragraph,
+    percent,
+    records,
+    short_percent,
+    table,
+    tag,
+)
+
+WORST_SLICES = 12
+
+_SLICE = ("kind", "name", "rows", "accuracy", "lower", "upper")
+_KINDS = {
+    "label": ("By label", "label"),
+    "length": ("By length of the text", "length"),
+    "perturbation": ("With the text disturbed", "perturbation"),
+    "group": ("By group", "group"),
+}
+
+
+def slices(report: Mapping[str, Any]) -> Html:
+    found = records(report, "slices", *_SLICE)
+    if not found:
+        return Html("")
+    found.sort(key=lambda row: (row["accuracy"], -row["rows"]))
+    parts = [row for row in found if row["name"] != "as written"] or found
+    named = records({"worst": [report.get("worst_slice")]}, "worst", *_SLICE)
+    worst = named[0] if named else min(parts, key=lambda row: (row["upper"], row["accuracy"]))
+    said = (
+        f"Weakest: {_kind(worst['kind'])[1]} “{worst['name']}”, {percent(worst['accuracy'])} right "
+        f"on {counted(worst['rows'], 'row')} ({percent(worst['lower'])} to "
+        f"{percent(worst['upper'])}). Of all slices its upper bound is the lowest."
+    )
+    overall = dig(report, "metrics", "accuracy")
+    axis = spanning(
+        [x for row in found for x in (row["lower"], row["upper"])],
+        short_percent, pad=0.04, within=(0, 1),
+    )  # fmt: skip
+    kinds = sorted({row["kind"] for row in found}, key=lambda kind: (kind not in _KINDS, str(kind)))
+    tables = [
+        _slice_table(kind, [r for r in found if r["kind"] == kind], axis, overall) for kind in kinds
+    ]
+    note = "Line: 95% interval of each slice by itself; among many slices some lie low by chance."
+    if overall is not None:
+        note += " The vertical line is the accuracy over all rows."
+    return join(paragraph(said), *tables, tag("p", note, class_="note"), _groups(report))
+
+
+def _groups(report: Mapping[str, Any]) -> Html:
+    """Each group beside the rows of all others."""
+    keys = ("name", "rows", "accuracy", "others", "difference", "p_value")
+    rows = [
+        [
+            r["name"],
+            f"{r['rows']:,}",
+            percent(r["accuracy"]),
+            percent(r["others"]),
+            in_points(r["difference"]).removesuffix(" points"),
+            f"{r['p_value']:.2g}",
+        ]
+        for r in records(report, "bias", *keys)
+    ]
+    head = ("group", "rows", "right", "others right", "points", "p")
+    title = "Each group beside all others (Fisher’s exact test, Holm-adjusted)"
+    return join(tag("h3", "Groups compared"), table(title, head, rows)) if rows else Html("")
+
+
+def _slice_table(
+    kind: str, rows: Sequence[Mapping[str, Any]], axis: Axis, overall: float | None
+) -> Html:
+    """Worst first; beyond WORST_SLICES folded away."""
+    head = (_kind(kind)[1], "rows", plots.interval_scale(axis), "right")
+    cells = [
+        [
+            breakable(r["name"]),
+            f"{r['rows']:,}",
+            plots.interval(r, axis, overall),
+            percent(r["accuracy"]),
+        ]
+        for r in rows
+    ]
+    first, rest = cells[:WORST_SLICES], cells[WORST_SLICES:]
+    more = details(f"{len(rest)} more", table("", head, rest, style="slices"))
+    shown = table("", head, first, style="slices")
+    return join(tag("h3", _kind(kind)[0]), shown, more if rest else Html(""))
+
+
+def _kind(kind: str) -> tuple[str, str]:
+    """A heading and a singular for a kind of slices, also for one that is new."""
+    return _KINDS.get(kind) or (f"By {kind}", str(kind))
+
+
+def errors(report: Mapping[str, Any]) -> Html:
+    confusions = records(report, "confusions", "gold", "named", "rows", "of")
+    shares = [row["rows"] / max(1, row["of"]) for row in confusions]
+    end = max(shares, default=1.0)
+    pairs = [
+        [
+            join(
+                breakable(row["gold"]),
+                tag("span", " taken for ", class_="note"),
+                breakable(row["named"]),
+            ),
+            f"{row['rows']:,} of {row['of']:,}",
+            plots.amount_bar(share, end, None, percent(share)),
+            percent(share),
+        ]
+        for row, share in zip(confusions, shares, strict=True)
+    ]
+    rows = [
+        [row["text"], breakable(row["gold"]), breakable(row["label"]), percent(row["score"])]
+        for row in records(report, "errors", "text", "gold", "label", "score")
+    ]
+    confused = ("pair", "rows", hidden("share of the label"), "share")
+    read = tag("h3", "Wrong answers to read") if rows and pairs else Html("")
+    head = ("text", "gold", "answered", "score")
+    return join(
+        table("The most frequent wrong answers", confused, pairs, style="pairs"),
+        read,
+        table("Wrong answers, the surest first", head, rows, numeric=False),
+    )

@@ -1,0 +1,322 @@
+"""The statistics of certificates. Every bound here is one-sided, at level 1 - alpha.
+
+| evidence | method | holds |
+|---|---|---|
+| Proportion | Clopper-Pearson | exactly, for independent rows |
+| Difference | Clopper-Pearson on both discordant cells | exactly, by Bonferroni |
+| Quantile | order statistics | exactly, for independent calls |
+| Resampled | stratified percentile bootstrap | approximately; `attar audit` measures how well |
+| Exact | the figure itself | there is no sampling |
+
+Rows that share a group are not independent. For the exact methods one row of each
+group is drawn, from a fixed seed, and the rest are left out: the sample shrinks, the
+guarantee stays, and it is about a random row of a random group. The bootstrap draws
+whole groups.
+
+Assumed throughout: the rows, or groups, are an independent sample of what the claim
+is about. No method repairs a test set that does not look like the traffic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.evidence import Difference, Evidence, Exact, Groups, Proportion, Quantile, Resampled
+
+DRAWS = 2000
+AT_ONCE = 200  # draws whose weights are in memory together
+SEED = 0
+MOST_ROWS = 10_000_000  # beyond which "more rows" is no advice
+
+
+class Bounds(NamedTuple):
+    """Two one-sided bounds, each at level 1 - alpha: together an interval at 1 - 2 alpha.
+    rows: how many rows they rest on."""
+
+    lower: float
+    upper: float
+    rows: int
+
+
+#: alpha -> Bounds; made once from the evidence, asked at several levels
+BoundsAt = Callable[[float], Bounds]
+
+
+def bounds_of(evidence: Evidence) -> BoundsAt:
+    """The method that belongs to this kind of evidence."""
+    if isinstance(evidence, Proportion):
+        return _of_proportion(evidence)
+    if isinstance(evidence, Difference):
+        return _of_difference(evidence)
+    if isinstance(evidence, Quantile):
+        return _of_quantile(evidence)
+    if isinstance(evidence, Resampled):
+        return _of_resampled(evidence)
+    if isinstance(evidence, Exact):
+        exact = Bounds(evidence.value, evidence.value, 1)
+        return lambda alpha: exact
+    raise TypeError(f"no method for {type(evidence).__name__}")
+
+
+def clopper_pearson(successes: int, trials: int, alpha: float) -> tuple[float, float]:
+    """Lower and upper bound of a proportion (Clopper & Pearson 1934).
+
+    The lower bound is the p at which `successes` or more has probability alpha. Its
+    coverage is at least 1 - alpha whatever the truth, because it inverts an exact test.
+    """
+    from scipy.stats import beta
+
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes in {trials} trials")
+    _check(alpha)
+    low = 0.0 if successes == 0 else float(beta.ppf(alpha, successes, trials - successes + 1))
+    high = 1.0
+    if successes < trials:
+        high = float(beta.ppf(1 - alpha, successes + 1, trials - successes))
+    return low, high
+
+
+def difference_bounds(gains: int, losses: int, rows: int, alpha: float) -> tuple[float, float]:
+    """Bounds of P(gain) - P(loss), where a row is a gain, a loss or neither.
+
+    Gains: the student is right and the teacher wrong; losses: the other way round. Each
+    cell gets a Clopper-Pearson bound at alpha / 2; both hold together at alpha
+    (Bonferroni), hence so does their difference. Rows on which both agree carry no
+    information about the difference and widen nothing.
+    """
+    gain_low, gain_high = clopper_pearson(gains, rows, alpha / 2)
+    loss_low, loss_high = clopper_pearson(losses, rows, alpha / 2)
+    return gain_low - loss_high, gain_high - loss_low
+
+
+def quantile_bounds(
+    values: NDArray[np.float64], quantile: float, alpha: float
+) -> tuple[float, float]:
+    """Bounds of a quantile from order statistics (David & Nagaraja 2003, §7.1).
+
+    The k-th smallest of n values lies at or below the quantile q exactly when k or more
+    values do, which has the probability P(Bin(n, q) >= k) or more, whatever the
+    distribution. Infinite where n is too small for the level.
+    """
+    from scipy.stats import binom
+
+    _check(alpha)
+    n = len(values)
+    ordered = np.sort(values)
+    ranks = np.arange(1, n + 1)
+    low_ranks = ranks[binom.sf(ranks - 1, n, quantile) >= 1 - alpha]
+    high_ranks = ranks[binom.cdf(ranks - 1, n, quantile) >= 1 - alpha]
+    low = float(ordered[low_ranks[-1] - 1]) if len(low_ranks) else -math.inf
+    high = float(ordered[high_ranks[0] - 1]) if len(high_ranks) else math.inf
+    return low, high
+
+
+def bootstrap(evidence: Resampled, draws: int = DRAWS, seed: int = SEED) -> NDArray[np.float64]:
+    """Sorted values of the statistic on resampled units (Efron & Tibshirani 1993, ch. 13).
+
+    Units are groups, or rows where there are none, drawn with replacement within their
+    stratum. A group belongs to the stratum of most of its rows. Draws on which the
+    statistic is undefined are left out.
+    """
+    units, strata = _units(evidence)
+    generator = np.random.default_rng(seed)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    count, found = len(strata), []
+    for first in range(0, draws, AT_ONCE):
+        n = min(AT_ONCE, draws - first)
+        drawn = np.concatenate(
+            [chosen[generator.integers(0, len(chosen), (n, len(chosen)))] for chosen in members],
+            axis=1,
+        )  # (n, units)
+        flat = (drawn + count * np.arange(n)[:, None]).ravel()
+        weights = np.bincount(flat, minlength=n * count).reshape(n, count)
+        found.append(evidence.statistic(weights[:, units].astype(np.float64)))
+    values = np.concatenate(found)
+    return np.sort(values[~np.isnan(values)])
+
+
+def mcnemar(gains: int, losses: int) -> float:
+    """Two-sided p-value of "student and teacher err equally often", exact (McNemar 1947).
+
+    Under it a discordant row is a gain or a loss with probability one half each.
+    """
+    from scipy.stats import binomtest
+
+    return 1.0 if gains + losses == 0 else float(binomtest(gains, gains + losses, 0.5).pvalue)
+
+
+def binomial_p_value(errors: int, trials: int, at_most: float) -> float:
+    """P-value of "the error rate is above `at_most`": the chance of so few errors at it.
+
+    Valid: P(p-value <= u) <= u for every rate above `at_most`. One without trials.
+    """
+    from scipy.stats import binom
+
+    return 1.0 if trials == 0 else float(binom.cdf(errors, trials, at_most))
+
+
+def fixed_sequence(p_values: Sequence[float], alpha: float) -> int:
+    """How many hypotheses are rejected, in an order that was fixed beforehand.
+
+    Testing stops at the first that is not rejected, so each is tested at the full alpha
+    and the chance of any false rejection is still at most alpha (Bauer 1991; for
+    thresholds: Angelopoulos et al. 2021, Learn then Test, §3.1).
+    """
+    _check(alpha)
+    for number, p in enumerate(p_values):
+        if not p <= alpha:
+            return number
+    return len(p_values)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values: rejecting those at most alpha errs at all with chance alpha.
+
+    Step-down Bonferroni (Holm 1979); valid whatever the dependence of the tests.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def p_value(bounds_at: BoundsAt, bound: float, *, at_least: bool) -> float:
+    """The smallest alpha at which the claim is met: the test that the bounds invert.
+
+    By bisection, to a relative error of 1e-6 and an absolute one of 1e-9; rounded up, so
+    that a claim is never met by rounding.
+    """
+
+    def met(alpha: float) -> bool:
+        low, high, _ = bounds_at(alpha)
+        return low >= bound if at_least else high <= bound
+
+    low, high = 1e-9, 0.5
+    if met(low):
+        return low
+    if not met(high):
+        return 1.0
+    while high - low > 1e-6 * high:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if met(middle) else (middle, high)
+    return high
+
+
+def more_rows(evidence: Evidence, bound: float, alpha: float, *, at_least: bool) -> int | None:
+    """How many rows beyond these would settle an undecided claim, if the rate stayed.
+
+    For exact methods on shares, by doubling and bisection; for the others, from the
+    width of the interval, which shrinks with the square root of the rows. None when the
+    measured value is the claim itself or so near that no sensible number would do.
+    """
+    value, rows = evidence.value, evidence.rows
+    if math.isnan(value) or value == bound or not rows:
+        return None
+    good = (value > bound) == at_least
+
+    def settled(n: int) -> bool:
+        if isinstance(evidence, Proportion):
+            low, high = clopper_pearson(round(value * n), n, alpha)
+        else:
+            now = bounds_of(evidence)(alpha)
+            shrink = math.sqrt(rows / n)
+            low = value - (value - now.lower) * shrink
+            high = value + (now.upper - value) * shrink
+        if at_least:
+            return low >= bound if good else high < bound
+        return high <= bound if good else low > bound
+
+    n = rows
+    while not settled(n):
+        n *= 2
+        if n > MOST_ROWS:
+            return None
+    low, high = n // 2, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return max(0, high - rows)
+
+
+def one_row_a_group(groups: Groups, rows: int, seed: int = SEED) -> NDArray[np.int64]:
+    """Positions of one row of every group, drawn evenly, in order; all without groups."""
+    if groups is None:
+        return np.arange(rows)
+    order = np.random.default_rng(seed).permutation(rows)
+    _, first = np.unique(groups[order], return_index=True)
+    return np.sort(order[first])
+
+
+def _of_proportion(evidence: Proportion) -> BoundsAt:
+    hits = evidence.hits[one_row_a_group(evidence.groups, evidence.rows)]
+    successes, trials = int(hits.sum()), len(hits)
+
+    def bounds(alpha: float) -> Bounds:
+        return Bounds(*clopper_pearson(successes, trials, alpha), trials)
+
+    return bounds
+
+
+def _of_difference(evidence: Difference) -> BoundsAt:
+    kept = one_row_a_group(evidence.groups, evidence.rows)
+    gains, losses = discordant(evidence.student[kept], evidence.teacher[kept])
+
+    def bounds(alpha: float) -> Bounds:
+        if not len(kept):
+            return Bounds(-1.0, 1.0, 0)
+        return Bounds(*difference_bounds(gains, losses, len(kept), alpha), len(kept))
+
+    return bounds
+
+
+def discordant(student: NDArray[np.bool_], teacher: NDArray[np.bool_]) -> tuple[int, int]:
+    """Rows that only the student has right, and rows that only the teacher has."""
+    return int((student & ~teacher).sum()), int((~student & teacher).sum())
+
+
+def _of_quantile(evidence: Quantile) -> BoundsAt:
+    def bounds(alpha: float) -> Bounds:
+        low, high = quantile_bounds(evidence.values, evidence.quantile, alpha)
+        return Bounds(low, high, evidence.rows)
+
+    return bounds
+
+
+def _of_resampled(evidence: Resampled) -> BoundsAt:
+    found = bootstrap(evidence) if evidence.rows else np.empty(0)
+    units = len(_units(evidence)[1])
+
+    def bounds(alpha: float) -> Bounds:
+        _check(alpha)
+        rank = math.floor(alpha * len(found))
+        if not rank:  # so fine a level needs more draws
+            return Bounds(-math.inf, math.inf, units)
+        return Bounds(float(found[rank - 1]), float(found[-rank]), units)
+
+    return bounds
+
+
+def _units(evidence: Resampled) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The unit of each row (rows,), and the stratum of each unit (units,)."""
+    if evidence.groups is None:
+        return np.arange(evidence.rows), evidence.strata
+    _, units = np.unique(evidence.groups, return_inverse=True)
+    count = int(units.max()) + 1 if len(units) else 0
+    strata = np.empty(count, np.int64)
+    for unit in range(count):
+        values, counts = np.unique(evidence.strata[units == unit], return_counts=True)
+        strata[unit] = values[counts.argmax()]
+    return units, strata
+
+
+def _check(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha = {alpha}: expected a number between 0 and 1")

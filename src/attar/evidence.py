@@ -1,0 +1,102 @@
+"""Evidence: what a claim is decided on, as plain arrays, one kind a statistical question.
+
+A task turns labeled rows and answers into evidence; `evaluate.statistics` turns
+evidence into bounds. Nothing here computes a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: The unit that each row belongs to; None where every row is a unit of its own.
+Groups = NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """A share of rows. hits: (rows,), True where the row counts."""
+
+    hits: NDArray[np.bool_]
+    groups: Groups = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.hits)
+
+    @property
+    def value(self) -> float:
+        return float(self.hits.mean()) if len(self.hits) else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Share of rows right, student minus teacher, on the same rows. Both: (rows,)."""
+
+    student: NDArray[np.bool_]
+    teacher: NDArray[np.bool_]
+    groups: Groups = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.student)
+
+    @property
+    def value(self) -> float:
+        if not len(self.student):
+            return float("nan")
+        return float(self.student.mean() - self.teacher.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """A statistic without an exact bound: recomputed on resampled rows.
+
+    statistic: weights (draws, rows) -> values (draws,), NaN where undefined. strata:
+    (rows,); resampling keeps the size of each. value: the statistic with weights of one.
+    """
+
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    strata: NDArray[np.int64]
+    groups: Groups = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.strata)
+
+    @property
+    def value(self) -> float:
+        return float(self.statistic(np.ones((1, self.rows)))[0]) if self.rows else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """A quantile of measurements, such as the median latency. values: (calls,)."""
+
+    values: NDArray[np.float64]
+    quantile: float
+
+    @property
+    def rows(self) -> int:
+        return len(self.values)
+
+    @property
+    def value(self) -> float:
+        return float(np.quantile(self.values, self.quantile)) if self.rows else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """A figure that is measured and not sampled, such as the size of the file."""
+
+    value: float
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+
+Evidence = Proportion | Difference | Resampled | Quantile | Exact

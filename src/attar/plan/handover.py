@@ -1,0 +1,153 @@
+"""The draft that ships: the finished model with its temperature and threshold.
+
+What is designed comes from the trial of the chosen shape on select; the guarantee
+comes from the finished model on calibrate. See `evaluate.handover` for the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.bundle import Bundle
+from attar.evaluate.examine import gold_columns
+from attar.evaluate.handover import (
+    Design,
+    Threshold,
+    certify_threshold,
+    design_handover,
+    error_claims,
+    fit_distance,
+)
+from attar.evaluate.statistics import one_row_a_group
+from attar.passes import Artifact, Context
+from attar.passes.draft import write_draft
+from attar.recipe import ClaimSpec
+from attar.runtime.distance import NearestLabel, write_distance
+from attar.runtime.predictor import Predictor
+from attar.train.shapes import REPORTS
+from attar.types import Outputs, Row
+
+FITTED_ROWS = 10_000  # of train, at most, that distances are fitted on
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """How the draft abstains, and why."""
+
+    design: Design
+    threshold: Threshold
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "acceptance": self.design.acceptance,
+            "separation": dict(self.design.separation),
+            "temperature": self.design.temperature,
+            "threshold": self.threshold.value,
+            "method": self.threshold.method,
+            "calibrate_rows": self.threshold.rows,
+            "certified": self.threshold.certified,
+        }
+
+
+def draft_with_threshold(
+    path: Path,
+    name: str,
+    model: Artifact,
+    trial: Bundle,
+    context: Context,
+    trial_context: Context,
+    claims: Sequence[ClaimSpec],
+    limit_bytes: float,
+) -> tuple[Bundle, HandOver]:
+    """Write the draft of `model` to `path`.
+
+    trial: the chosen shape's, trained on `trial_context`'s train, so that its select rows
+    are fresh. context: the finished model's, whose calibrate rows are.
+    """
+    plain = context.task.settings(context.columns, context.out_of_scope)
+    draft = write_draft(path, model, context.task, plain, name)
+    design = _design(draft, trial, context, trial_context, claims, limit_bytes)
+    chosen = {"temperature": design.temperature, "acceptance": design.acceptance}
+    predictor = Predictor(draft)
+    nearest = _fit(predictor, context) if design.acceptance == "distance" else None
+    rows = _independent(context.dataset.calibrate)
+    outputs = _with_distance(predictor.outputs([row.text for row in rows]), nearest)
+    settings = {**plain, **chosen}
+    answers = context.task.decode(outputs, {"task_settings": settings})
+    threshold = certify_threshold(
+        design,
+        context.task.acceptance(outputs, {"task_settings": settings}),
+        _inside(rows, context),
+        np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)], bool),
+        claims,
+    )
+    settings["threshold"] = threshold.value
+    part = None
+    if nearest is not None:
+        part = write_distance(np.concatenate([nearest.projection, nearest.centers]))
+    draft = write_draft(path, model, context.task, settings, name, part)
+    return draft, HandOver(design, threshold)
+
+
+def _design(
+    draft: Bundle,
+    trial: Bundle,
+    context: Context,
+    trial_context: Context,
+    claims: Sequence[ClaimSpec],
+    limit_bytes: float,
+) -> Design:
+    rows = _independent(trial_context.dataset.select)
+    predictor = Predictor(trial)
+    outputs = predictor.outputs([row.text for row in rows])
+    kinds = ["probability"]
+    if error_claims(claims) or not _inside(rows, context).all():
+        kinds.append("energy")
+        nearest = _fit(predictor, trial_context)
+        bytes_needed = 2 * (nearest.projection.size + nearest.centers.size)
+        if draft.size_bytes + bytes_needed + REPORTS <= limit_bytes:
+            kinds.append("distance")
+            outputs = _with_distance(outputs, nearest)
+    settings = context.task.settings(context.columns, context.out_of_scope)
+    asked = len(context.dataset.calibrate)
+    return design_handover(context.task, outputs, rows, settings, kinds, claims, asked)
+
+
+def _fit(predictor: Predictor, context: Context) -> NearestLabel:
+    """Distances to the labels in scope, from train rows."""
+    rows = [row for row in context.dataset.train if row.label != context.out_of_scope]
+    rows = rows[:: max(1, len(rows) // FITTED_ROWS)]
+    settings = predictor.manifest["task_settings"]
+    values = fit_distance(
+        predictor.embed([row.text for row in rows]),
+        gold_columns(rows, settings),
+        len(settings["labels"]),
+    )
+    # As it will be read back, in half precision.
+    return NearestLabel(values.astype(np.float16).astype(np.float32), len(settings["labels"]))
+
+
+def _with_distance(outputs: Outputs, nearest: NearestLabel | None) -> Outputs:
+    if nearest is None:
+        return outputs
+    return {**outputs, "distance": nearest(outputs["embedding"])}
+
+
+def _inside(rows: Sequence[Row], context: Context) -> NDArray[np.bool_]:
+    return np.array([row.label != context.out_of_scope for row in rows], bool)
+
+
+def _independent(rows: Sequence[Row]) -> list[Row]:
+    """One row of each group: the tests assume that rows are independent."""
+    numbers: dict[str, int] = {}
+    groups = np.array(
+        [numbers.setdefault(row.group or f"row {i}", len(numbers)) for i, row in enumerate(rows)],
+        np.int64,
+    )
+    return [rows[i] for i in one_row_a_group(groups, len(rows)).tolist()]
