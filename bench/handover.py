@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.data.curate import curate
+from attar.data.split import in_order
 from attar.evaluate.claims import decide
 from attar.evaluate.handover import certify_threshold, design_handover
 from attar.evaluate.retest import VERDICTS
@@ -71,7 +72,6 @@ TASK = TASKS.get("classify")
 AT_MOST = 0.02  # error when answering, Banking77
 AIRLINE_AT_MOST = 0.05
 ALPHA = 0.025  # each side of a 95 % interval
-DOMAINS = ("airline", "insurance", "software")
 SEVERAL = "<div>"  # between the intents of a turn that has several
 
 
@@ -85,7 +85,7 @@ def arguments() -> argparse.Namespace:
     add("--draws", type=int, default=500, help="redraws of the calibrate rows: %(default)s")
     add("--out", type=Path, default=ROOT / "bench" / "results", help="folder of the results")
     add("--work", type=Path, default=ROOT / ".bench" / "handover", help="folder of the builds")
-    add("--resume", action="store_true", help="reuse bundles that are already in --work")
+    add("--resume", action="store_true", help="reuse what is already built in --work")
     return parser.parse_args()
 
 
@@ -192,9 +192,9 @@ def same_split(predictor: Predictor, files: DataSet, options: Any) -> list[Figur
     if options.mixle_python is None:
         say(f"SKIPPED {mixle_task.TITLE}. Mend: {mixle_task.INSTALL}")
         return [*found, {"name": f"{mixle_task.TITLE}: not installed: `{mixle_task.INSTALL}`"}]
-    say("mixle: building")
     train, test = ({"texts": r.texts, "labels": r.labels} for r in (files.train, files.test))
-    peer = mixle_task.run(options.mixle_python, train, test, AT_MOST, options.work / "mixle")
+    mixle_work, reuse = options.work / "mixle", options.resume
+    peer = mixle_task.run(options.mixle_python, train, test, AT_MOST, mixle_work, reuse)
     if "error" in peer:
         return [*found, {"name": f"{mixle_task.TITLE}: {peer['error']}"}]
     for variant in peer["variants"]:
@@ -239,8 +239,8 @@ def domains(options: argparse.Namespace) -> list[Figures]:
         (folder / f"airline_{part}.jsonl").write_text("".join(lines), encoding="utf-8")
     recipe = RECIPE.format(name="airline", data=AIRLINE, size_mb=0.7, at_most=AIRLINE_AT_MOST)
     predictor, found = load(build(folder, recipe, "airline", options.resume)), []
-    for domain in DOMAINS:
-        answers = Answers(predictor, turns(source / f"{domain}_test.jsonl.gz"))
+    for domain in ("airline", "insurance", "software"):
+        answers = Answers(predictor, in_order(turns(source / f"{domain}_test.jsonl.gz")))
         inside = np.array([row.label in predictor.labels for row in answers.rows], bool)
         _, groups = np.unique([row.group or "" for row in answers.rows], return_inverse=True)
         chosen, outside = answers.answered[inside], answers.answered[~inside]
@@ -284,7 +284,7 @@ def main() -> int:
     date, seconds = datetime.now(UTC).isoformat(timespec="seconds"), round(time.time() - started)
     whole: Figures = {"date": date, "cpu": cpu_model(), "versions": versions()}
     whole |= {"seconds": seconds, "same_split": first, "shift": second, "draws": options.draws}
-    lines = ["# Handing over", "", f"{date[:10]}, {cpu_model()}, {seconds} s.", ""]
+    lines = ["# Handing over", "", f"{date[:10]}, {cpu_model()}.", ""]
     lines += [f"## Banking77: error when answering at most {AT_MOST:.0%}", ""]
     lines += [*as_table(SAME_SPLIT, first), "", "## Shift: rows that the claim is not about", ""]
     text = "\n".join([*lines, *as_table(SHIFT, second), ""])

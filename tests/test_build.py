@@ -321,6 +321,15 @@ def test_a_certificate_of_every_kind(
     assert verdicts.pop("retained") == "not re-testable"
     assert "size_mb" not in verdicts
     assert set(verdicts.values()) == {"met"}
+    backwards = tmp_path / "backwards.jsonl"  # the draw of a group's row once saw the order
+    backwards.write_text("\n".join(data.read_text().splitlines()[::-1]) + "\n")
+    found = []
+    for path in (data, backwards):
+        with pytest.raises(SystemExit):
+            main(["verify", str(out), "--data", str(path), "--group", "label", "--json"])
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert {claim["rows"] for claim in found[0] if claim["metric"] == "handover"} == {3}
 
 
 def test_a_broken_claim_exits_with_4(

@@ -23,11 +23,13 @@ INSTALL = (
     "then --mixle-python .venv-mixle/bin/python"
 )
 
-#: Its own students, as arguments of its `solve`: the default one, the best of its own search
-#: for a recipe, and a larger one with what that search finds on Banking77, since its own
-#: space ends at a dim of 1024 and the bundle beside it is larger.
+#: Its own students, as arguments of its `solve`: the default one, the best of its search under
+#: a device's budget (what it is known for), the best of its search for a recipe, and a larger
+#: one with the recipe that this search finds on Banking77, since its space ends at a dim of
+#: 1024 and the bundle beside it is larger.
 STUDENTS: dict[str, dict[str, Any]] = {
     "default student": {},
+    "device of 90 kB": {"device": {"max_bytes": 90_000, "torch_free": True}},
     "recipe search": {"propose": "auto"},
     "dim 2048": {"n": 4, "dim": 2048, "hidden": (128,), "epochs": 300, "lr": 0.046},
 }
@@ -38,11 +40,20 @@ SEED = 0
 Rows = dict[str, list[str]]
 
 
-def run(python: Path, train: Rows, test: Rows, at_most: float, work: Path) -> dict[str, Any]:
-    """Every variant's answers to the test rows, None where it hands over, or {"error": …}."""
+def run(
+    python: Path, train: Rows, test: Rows, at_most: float, work: Path, resume: bool = False
+) -> dict[str, Any]:
+    """Every variant's answers to the test rows, None where it hands over, or {"error": …}.
+
+    resume: take the answers that are already in `work`.
+    """
     work.mkdir(parents=True, exist_ok=True)
     job, out = work / "job.json", work / "answers.json"
-    out.unlink(missing_ok=True)
+    if not resume:
+        out.unlink(missing_ok=True)
+    if out.exists():
+        kept: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        return kept
     fields = {"train": train, "test": test, "at_most": at_most, "out": str(out.resolve())}
     job.write_text(json.dumps(fields), encoding="utf-8")
     log = work / "mixle.log"
@@ -66,10 +77,13 @@ def variants(train: Rows, test: Rows, at_most: float) -> list[dict[str, Any]]:
     import numpy as np
     from mixle.task import solve
     from mixle.task.calibrate import CalibratedTaskModel
+    from mixle.task.edge import DeviceSpec
 
     gold = dict(zip(train["texts"], train["labels"], strict=True))
     found = []
     for name, settings in STUDENTS.items():
+        if "device" in settings:
+            settings = {**settings, "device": DeviceSpec(**settings["device"])}
         started = time.perf_counter()
         solution = solve(
             gold.__getitem__,

@@ -145,3 +145,14 @@ def test_a_label_must_be_there() -> None:
     with pytest.raises(RecipeError, match="Did you mean 'refund'"):
         check_labels([claim], ["refund", "cancel"])
     check_labels([ClaimSpec("recall", "refund", at_least=0.5)], ["refund"])
+
+
+def test_grouped_rows_are_decided_on_one_a_group() -> None:
+    hits = np.arange(300) < 270
+    evidence = Proportion(hits, np.arange(300) // 10)
+    found = decide(ClaimSpec("accuracy", at_least=0.8), evidence)
+    assert found["rows"] == 30
+    assert found["value"] == 0.9
+    assert found["lower"] < found["value"] < found["upper"]
+    assert found["status"] == "undecided"
+    assert 0 < found["more_rows"] < 100  # of rows of other groups

@@ -62,12 +62,14 @@ def _retest(
     need("verify", "attar verify --data")
     from attar.cli.progress import Bars
     from attar.data.read import read_rows
+    from attar.data.split import in_order
     from attar.evaluate.retest import retest
 
     fields = DataSection((data,), text=text, label=label, group=group)
     rows, _ = read_rows((data,), fields, labeled=True, strict=True)
     with Bars() as progress:
-        return retest(predictor, rows, progress)
+        # Which row of a group counts must not depend on the order in the file.
+        return retest(predictor, in_order(rows), progress)
 
 
 def _print(verdicts: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attar.errors import RecipeError
-from attar.evaluate.statistics import bounds_of, holm, more_rows, p_value
+from attar.evaluate.statistics import bounds_of, holm, independent, more_rows, p_value
 from attar.evidence import Evidence
 from attar.recipe import ClaimSpec
 from attar.registry import did_you_mean
@@ -75,7 +75,8 @@ def evidence_name(claim: ClaimSpec) -> str:
 
 
 def decide(claim: ClaimSpec, evidence: Evidence | None, seals: int = 1) -> dict[str, Any]:
-    """The claim with its value, bounds, sample and status, ready for JSON.
+    """The claim with its value, bounds, sample and status, ready for JSON. The value is
+    that of the sample: of grouped rows, one a group.
 
     evidence: None where there is nothing to decide on, such as no out-of-scope rows.
     seals: how many models were sealed on these rows, this one among them; the claim is
@@ -99,6 +100,7 @@ def decide(claim: ClaimSpec, evidence: Evidence | None, seals: int = 1) -> dict[
     }
     if evidence is None or not evidence.rows or math.isnan(evidence.value):
         return found
+    evidence = independent(evidence)
     at_least = claim.at_least is not None
     bound = claim.at_least if claim.at_least is not None else claim.at_most
     assert bound is not None

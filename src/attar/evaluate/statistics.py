@@ -49,6 +49,7 @@ BoundsAt = Callable[[float], Bounds]
 
 def bounds_of(evidence: Evidence) -> BoundsAt:
     """The method that belongs to this kind of evidence."""
+    evidence = independent(evidence)
     if isinstance(evidence, Proportion):
         return _of_proportion(evidence)
     if isinstance(evidence, Difference):
@@ -217,6 +218,7 @@ def more_rows(evidence: Evidence, bound: float, alpha: float, *, at_least: bool)
     width of the interval, which shrinks with the square root of the rows. None when the
     measured value is the claim itself or so near that no sensible number would do.
     """
+    evidence = independent(evidence)
     value, rows = evidence.value, evidence.rows
     if math.isnan(value) or value == bound or not rows:
         return None
@@ -255,9 +257,19 @@ def one_row_a_group(groups: Groups, rows: int, seed: int = SEED) -> NDArray[np.i
     return np.sort(order[first])
 
 
+def independent(evidence: Evidence) -> Evidence:
+    """The evidence that an exact method rests on: one row of each group. The others, and
+    evidence without groups, are returned as they are."""
+    if isinstance(evidence, Proportion) and evidence.groups is not None:
+        return Proportion(evidence.hits[one_row_a_group(evidence.groups, evidence.rows)])
+    if isinstance(evidence, Difference) and evidence.groups is not None:
+        kept = one_row_a_group(evidence.groups, evidence.rows)
+        return Difference(evidence.student[kept], evidence.teacher[kept])
+    return evidence
+
+
 def _of_proportion(evidence: Proportion) -> BoundsAt:
-    hits = evidence.hits[one_row_a_group(evidence.groups, evidence.rows)]
-    successes, trials = int(hits.sum()), len(hits)
+    successes, trials = int(evidence.hits.sum()), evidence.rows
 
     def bounds(alpha: float) -> Bounds:
         return Bounds(*clopper_pearson(successes, trials, alpha), trials)
@@ -266,13 +278,12 @@ def _of_proportion(evidence: Proportion) -> BoundsAt:
 
 
 def _of_difference(evidence: Difference) -> BoundsAt:
-    kept = one_row_a_group(evidence.groups, evidence.rows)
-    gains, losses = discordant(evidence.student[kept], evidence.teacher[kept])
+    gains, losses = discordant(evidence.student, evidence.teacher)
 
     def bounds(alpha: float) -> Bounds:
-        if not len(kept):
+        if not evidence.rows:
             return Bounds(-1.0, 1.0, 0)
-        return Bounds(*difference_bounds(gains, losses, len(kept), alpha), len(kept))
+        return Bounds(*difference_bounds(gains, losses, evidence.rows, alpha), evidence.rows)
 
     return bounds
 
