@@ -18,7 +18,7 @@ from attar.evaluate.latency_table import LatencyTable
 from attar.passes import Artifact, Context
 from attar.passes.no_layers import NoLayers
 from attar.plan import _best, search
-from attar.plan.search import Candidate, distillation, quick_enough, shape_passes, source_of
+from attar.plan.search import FEW, Candidate, distillation, quick_enough, shape_passes, source_of
 from attar.plan.start import longest_text, start_artifact
 from attar.plan.teacher import frozen_teacher, make_teacher
 from attar.recipe import Budget, TeacherSection
@@ -35,7 +35,10 @@ def test_distillation_settings(has_layers: bool, texts: int) -> None:
     visits = step.epochs * (1 + step.copies)
     assert visits <= 36
     fewer = distillation(has_layers, max(2, texts // 2))
-    assert fewer.epochs * (1 + fewer.copies) >= visits - 2  # a small set is seen more often
+    if texts // 2 >= FEW:  # a small set is seen more often
+        assert fewer.epochs * (1 + fewer.copies) >= visits - 2
+    else:
+        assert fewer.epochs * (1 + fewer.copies) == 16
 
 
 SHAPES = {

@@ -32,7 +32,7 @@ class Distill(Pass):
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
 
     reasons: ClassVar[dict[str, str]] = {
-        "epochs": "about 220,000 rows seen, from 12 to 24 times each text",
+        "epochs": "about 220,000 rows seen, each text 12 to 24 times (few texts: 16)",
         "copies": "altered copies are free to make, and the teacher labels them",
         "learning_rate": "what the family learns best with (docs/experiments.md)",
     }

@@ -31,6 +31,7 @@ from attar.train.shapes import Shape, Source, spread_layers
 
 ROWS_SEEN = 220_000
 TRIAL = 1 / 3  # of the epochs of the final training
+FEW = 5_000  # texts under which visits are cheap to save: a first build is a matter of minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,15 @@ def student_passes(shape: Shape | None, texts: int, *, trial: bool = False) -> t
     """From the trimmed start to the exported student. texts: count of those to learn from."""
     taught = distillation(shape is None or bool(shape.layers), texts)
     if trial:
-        taught = replace(taught, epochs=max(2, round(TRIAL * taught.epochs)))
+        least = 2 if texts >= FEW else 1
+        taught = replace(taught, epochs=max(least, round(TRIAL * taught.epochs)))
     return (*shape_passes(shape), taught, ExportOnnx(), Quantize())
 
 
 def distillation(has_layers: bool, texts: int) -> Distill:
     """Settings of distillation, from the family and the number of texts alone."""
-    visits = max(12, min(24, round(ROWS_SEEN / texts)))  # of each text, copies included
+    most = 24 if texts >= FEW else 16
+    visits = max(12, min(most, round(ROWS_SEEN / texts)))  # of each text, copies included
     copies = 3 if texts < 20_000 else 1
     epochs = max(2, round(visits / (1 + copies)))
     if has_layers:
