@@ -118,6 +118,32 @@ def test_drops_have_reasons(shop: Workshop) -> None:
     assert summary(dataset)["dropped"]["duplicate"] == 2
 
 
+def test_contested_texts_are_learned_by_majority_and_evaluated_as_they_come(
+    shop: Workshop,
+) -> None:
+    """Dropping them from held-out splits would flatter the model: people did label them so."""
+    train = labeled(300, 1)
+    for text in sentences(200, 2):  # x three times of four
+        train += [{"text": text, "label": label} for label in "xxxy"]
+    for text in sentences(200, 3):  # a tie
+        train += [{"text": text, "label": label} for label in "xy"]
+    contested, tied = set(sentences(200, 2)), set(sentences(200, 3))
+    dataset = shop.curate(train)
+    assert sum(map(len, (dataset.train, dataset.select, dataset.calibrate, dataset.certify))) + len(
+        dataset.dropped
+    ) == len(train)
+    learned = [*dataset.train, *dataset.select]
+    judged = [*dataset.calibrate, *dataset.certify]
+    assert not tied & {row.text for row in learned}
+    assert {row.label for row in learned if row.text in contested} == {"x"}
+    minority = [row.label == "y" for row in judged if row.text in contested]
+    assert 0.08 < sum(minority) / len(minority) < 0.5  # a quarter, up to chance
+    ties = [row.label == "y" for row in judged if row.text in tied]
+    assert 0.3 < sum(ties) / len(ties) < 0.7
+    texts = [row.text for row in (*learned, *judged)]
+    assert len(texts) == len(set(texts))
+
+
 def test_leaks_leave_train_and_certify_is_never_touched(shop: Workshop) -> None:
     train = labeled(100, 1)
     test = [

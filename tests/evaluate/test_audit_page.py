@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from html_reader import Page
 
 from attar.evaluate.page.audit import as_html, as_text
 
 HOSTILE = "<script>alert(1)</script>\"'&</style><img src=x onerror=y>"
-VOID = {"meta", "wbr"}
 
 
 def entry(metric: str, missed: int, trials: int = 2000, **changes: Any) -> dict[str, Any]:
@@ -65,31 +64,6 @@ def empty() -> dict[str, Any]:
     for part in ("fixed_model", "redraws"):
         found[part]["metrics"] = []
     return found
-
-
-class Page(HTMLParser):
-    """Checks nesting while reading, and keeps what the tests ask about."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        assert len(dict(attrs)) == len(attrs), (tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.mark.parametrize("found", [KEPT, broken(), empty()], ids=["kept", "broken", "empty"])

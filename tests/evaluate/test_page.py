@@ -6,10 +6,10 @@ import copy
 import random
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from html_reader import Page
 
 from attar.evaluate.claims import in_words
 from attar.evaluate.page import as_html
@@ -42,7 +42,6 @@ LABELS = [
     "top_up_reverted",
     "verify_identity",
 ]
-VOID = {"meta", "wbr"}
 HOSTILE = "<script>alert(1)</script>\"'&</style><img src=x onerror=y>"
 
 
@@ -207,37 +206,6 @@ def full() -> dict[str, Any]:
 
 
 MINIMAL = {"name": "tiny", "task": "classify", "labels": ["a", "b"], "claims": []}
-
-
-class Page(HTMLParser):
-    """Checks nesting while reading, and keeps what the tests ask about."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        assert len(dict(attrs)) == len(attrs), (tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def titles(self) -> list[str | None]:
-        return [attributes["id"] for name, attributes in self.tags if name == "section"]
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -1,7 +1,9 @@
 """From the files of a recipe to four clean splits, with every dropped row accounted for.
 
-Certify rows are taken as they are: never filtered, never relabeled. It does not
-write files by itself (`save_dropped` does, when asked), and it labels nothing.
+The rows of a test file are taken as they are: never filtered, never relabeled. Calibrate,
+and certify where there is no test file, get one row a text, drawn whatever its label;
+train and select get the majority's (`filters.Repeats`). It does not write files by
+itself (`save_dropped` does, when asked), and it labels nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def curate(
 
     progress.say(f"cleaning {len(train):,} train rows")
     train = _keep(filters.usable(train), dropped)
-    train = _keep(filters.without_conflicts(train), dropped)
+    repeats = filters.Repeats(train)
+    train = _keep(repeats.merged(), dropped)
     train = _keep(filters.without_duplicates(train), dropped)
     unlabeled = _keep(filters.usable(unlabeled), dropped)
     unlabeled = _keep(filters.without_duplicates(unlabeled), dropped)
@@ -52,9 +55,17 @@ def curate(
     train = _keep(filters.without_near_duplicates(train, near), dropped)
     train = _keep(filters.without_leaks(train, test, near), dropped)
 
-    notes = _check_labels(train, test, fields.out_of_scope) + _drop_notes(train, dropped)
-    task.check(train)
+    learnable, _ = repeats.to_learn(train)
+    notes = _check_labels(learnable, test, fields.out_of_scope)
+    task.check(learnable)
     splits = _split(train, test, near, seed)
+    for name in ("train", "select"):
+        splits[name] = _keep(repeats.to_learn(splits[name]), dropped)
+    known = {row.label for row in learnable}
+    for name in ("calibrate",) if test else ("calibrate", "certify"):
+        splits[name] = in_order(repeats.to_evaluate(splits[name], known, dropped))
+    _check_not_empty(splits, train)
+    notes += _drop_notes(train, dropped)
     held_out = splits["select"] + splits["calibrate"] + splits["certify"]
     unlabeled = _keep(filters.without_leaks(unlabeled, held_out, near), dropped)
     unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
@@ -189,13 +200,16 @@ def _split(
     splits = split(train, units, fractions, seed)
     if test:
         splits["certify"] = test
+    return splits
+
+
+def _check_not_empty(splits: Mapping[str, list[Row]], train: list[Row]) -> None:
     empty = [name for name, rows in splits.items() if not rows]
     if empty:
         raise DataError(
-            f"{len(train)} train rows (in {len(set(units))} clusters of near-duplicates, or fewer "
-            f"by groups) leave nothing for {', '.join(empty)}. Add rows, or smaller groups."
+            f"{len(train)} train rows, or fewer clusters of near-duplicates or groups, leave "
+            f"nothing for {', '.join(empty)}. Add rows, or smaller groups."
         )
-    return splits
 
 
 def _fingerprint(splits: Mapping[str, list[Row]]) -> str:

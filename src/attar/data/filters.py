@@ -6,8 +6,10 @@ are alike the first is kept. No filter is meant for certify rows.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from attar.data import reasons
 from attar.data.neighbors import fold, near_pairs, normalize
@@ -66,25 +68,83 @@ def usable(rows: Iterable[Row]) -> Filtered:
     return kept, dropped
 
 
-def without_conflicts(rows: Sequence[Row]) -> Filtered:
-    """Where a text stands under several labels, keep the strict majority's, or none.
+class Repeats:
+    """What is known of texts that stand in several rows, perhaps under several labels.
 
-    "The same text" leaves punctuation in place: "ok :)" and "ok :(" are no conflict.
+    Two rows speak for a text. Learning takes one with the label of the strict majority,
+    or none. Evaluation takes one drawn from all of them, whatever its label: texts that
+    people label differently are a part of the traffic, and leaving them out would
+    flatter the model. "The same text" leaves punctuation in place: "ok :)" and "ok :("
+    are two.
     """
-    labels: dict[str, Counter[str | None]] = defaultdict(Counter)
-    keys = [fold(row.text) for row in rows]
-    for key, row in zip(keys, rows, strict=True):
-        labels[key][row.label] += 1
-    kept: list[Row] = []
-    dropped = []
-    for key, row in zip(keys, rows, strict=True):
-        counts = labels[key]
-        if 2 * counts[row.label] > counts.total():
-            kept.append(row)
-        else:
-            found = ", ".join(f"{label} ({n})" for label, n in sorted(counts.items(), key=str))
-            dropped.append(Dropped(row, reasons.LABEL_CONFLICT, f"the text has labels {found}"))
-    return kept, dropped
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            self._rows[fold(row.text)].append(row)
+
+    def merged(self) -> Filtered:
+        """One row a text, in the order of the texts' first rows; its label is None where
+        no label has a strict majority."""
+        kept: list[Row] = []
+        dropped = []
+        for rows in self._rows.values():
+            settled, label = _settled(rows)
+            kept.append(replace(settled, label=label))
+            for row in rows:
+                if row is settled:
+                    continue
+                if row.label == label:
+                    detail = f"same text as {settled.place}"
+                    dropped.append(Dropped(row, reasons.DUPLICATE, detail))
+                else:
+                    dropped.append(Dropped(row, reasons.LABEL_CONFLICT, _labels_of(rows)))
+        return kept, dropped
+
+    def to_learn(self, merged: Sequence[Row]) -> Filtered:
+        """Merged rows less those without a majority."""
+        kept = [row for row in merged if row.label is not None]
+        undecided = (self._rows[fold(row.text)] for row in merged if row.label is None)
+        return kept, [
+            Dropped(rows[0], reasons.LABEL_CONFLICT, _labels_of(rows)) for rows in undecided
+        ]
+
+    def to_evaluate(
+        self, merged: Sequence[Row], known: Collection[str | None], dropped: list[Dropped]
+    ) -> list[Row]:
+        """For each merged row one drawn from its text's rows, of those with a `known` label
+        and its group; `dropped` is corrected where that is another than the one merged."""
+        kept: list[Row] = []
+        replaced: list[Dropped] = []
+        for merged_row in merged:
+            text = fold(merged_row.text)
+            rows = self._rows[text]
+            settled, _ = _settled(rows)
+            possible = [r for r in rows if r.label in known and r.group == merged_row.group]
+            digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+            drawn = possible[int.from_bytes(digest[:8]) % len(possible)] if possible else None
+            if drawn is not None:
+                kept.append(drawn)
+            if drawn is not settled:
+                replaced.append(Dropped(settled, reasons.LABEL_CONFLICT, _labels_of(rows)))
+        identities = set(map(id, kept))
+        dropped[:] = [d for d in dropped if id(d.row) not in identities] + replaced
+        return kept
+
+
+def _settled(rows: Sequence[Row]) -> tuple[Row, str | None]:
+    """The row to learn from, of rows with one text, and the label of their strict majority."""
+    label, most = Counter(row.label for row in rows).most_common(1)[0]
+    if 2 * most <= len(rows):
+        return rows[0], None
+    return next(row for row in rows if row.label == label), label
+
+
+def _labels_of(rows: Sequence[Row]) -> str:
+    counts = Counter(row.label for row in rows)
+    return "the text has labels " + ", ".join(
+        f"{label} ({n})" for label, n in sorted(counts.items(), key=str)
+    )
 
 
 def without_duplicates(rows: Iterable[Row]) -> Filtered:

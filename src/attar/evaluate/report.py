@@ -98,7 +98,7 @@ def as_text(report: Mapping[str, Any]) -> str:
     lines += _columns(rows)
     lines += _claims(report)
     lines += _trust(report)
-    lines += ["", "tried on the select split:"]
+    lines += ["", "trials of shapes, measured on the select split:"]
     rows = [("candidate", "size", "score")]
     for candidate in report["candidates"]:
         chosen = " *" if candidate["name"] == report["student"] else ""
