@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     default = os.environ.get("ATTAR_DATA") or str(ROOT.parent / "shared" / "data")
     add = parser.add_argument
     add("--data", type=Path, default=Path(default), help="folder of the data sets (ATTAR_DATA)")
-    add("--sets", default=",".join(SETS), help="comma-separated: %(default)s")
+    add("--sets", default="banking77,clinc150", help="comma-separated: %(default)s")
     add("--peers", default="all", help=f"all, none, or some of {', '.join(list(peers.PEERS)[1:])}")
     add("--no-attar", action="store_true", help="peers only")
     add("--sizes", default="5,2,1", help="bundle sizes in MB (10^6 bytes): %(default)s")

@@ -37,6 +37,9 @@ SETS = {
     "clinc150": SetSpec(
         "clinc150", ("train.jsonl.gz", "validation.jsonl.gz"), ("test.jsonl.gz",), "oos"
     ),
+    "it-tickets": SetSpec(
+        "it-tickets", ("train.jsonl.gz", "validation.jsonl.gz"), ("test.jsonl.gz",)
+    ),
 }
 
 

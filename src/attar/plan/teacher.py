@@ -34,7 +34,7 @@ def make_teacher(
     if method == "frozen":
         return frozen
     step = Finetune(method=_method(method), epochs=epochs)
-    tuned = _local(step, start, context)
+    tuned = local_teacher(step, start, context)
     values["teacher.members"] = Derived(
         "fine-tuned, frozen", "the mean of both errs less often than either"
     )
@@ -43,10 +43,11 @@ def make_teacher(
 
 def frozen_teacher(start: Artifact, context: Context) -> Teacher:
     """The pretrained encoder as it is, with a logistic regression as head."""
-    return _local(Finetune(method="frozen"), start, context)
+    return local_teacher(Finetune(method="frozen"), start, context)
 
 
-def _local(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:
+def local_teacher(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:
+    """The encoder tuned by `step`, as a teacher."""
     tuned = step.apply(start, context)
 
     def load() -> AnswerTexts:

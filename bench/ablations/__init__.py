@@ -1,0 +1,8 @@
+"""What `passes.py` measures: one module a family of techniques, each with `ENTRIES`."""
+
+from __future__ import annotations
+
+from ablations import chain, vocabulary
+from ablations.entry import Entry
+
+ENTRIES: tuple[Entry, ...] = (*chain.ENTRIES, *vocabulary.ENTRIES)
