@@ -41,11 +41,13 @@ def build(
     *,
     force: bool = False,
     seed: int = 0,
+    minutes: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build the bundle of a recipe and return its full report.
 
-    out: the file to write, by default `<name>.attar` in the current folder. Raises
+    out: the file to write, by default `<name>.attar` in the current folder. minutes: what
+    the search among shapes may take, on a nominal machine (`plan.search`). Raises
     AttarError; InfeasibleError when no student meets the budget. A killed build
     resumes from `.attar/` beside the recipe.
     """
@@ -74,6 +76,7 @@ def build(
             seed=seed,
             progress=progress,
         ),
+        minutes,
     )
     model = trained = plan.start
     for step in plan.passes:

@@ -16,6 +16,7 @@ from attar import __version__
 from attar.cli.audit import audit
 from attar.cli.build import build
 from attar.cli.curate import curate
+from attar.cli.frontier import frontier
 from attar.cli.predict import predict
 from attar.cli.report import report
 from attar.cli.verify import verify
@@ -28,7 +29,7 @@ def commands() -> None:
     """Turn a task, your data and a budget into a small language model you own."""
 
 
-for _command in (build, predict, report, verify, curate, audit):
+for _command in (build, predict, report, verify, curate, frontier, audit):
     commands.add_command(_command)
 
 

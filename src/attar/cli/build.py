@@ -13,7 +13,10 @@ import click
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
-def build(recipe: Path, out: Path | None, force: bool, seed: int) -> int:
+@click.option(
+    "--minutes", type=click.FloatRange(min=0.1), help="Of the search among shapes, roughly."
+)
+def build(recipe: Path, out: Path | None, force: bool, seed: int, minutes: float | None) -> int:
     """Build the model of RECIPE and print its report.
 
     Writes NAME.attar in the current folder unless -o names another file. Work is kept
@@ -34,7 +37,7 @@ def build(recipe: Path, out: Path | None, force: bool, seed: int) -> int:
 
     out = out or Path(f"{checked.name}.attar")
     with Bars() as progress:
-        report = run(checked, out, force=force, seed=seed, progress=progress)
+        report = run(checked, out, force=force, seed=seed, minutes=minutes, progress=progress)
     click.echo(as_text(report))
     click.echo(f"\nwrote {out} ({report['size_bytes'] / 1e6:.2f} MB)", err=True)
     code = exit_code(report)

@@ -12,24 +12,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from attar.bundle import Bundle
-from attar.data.split import join_select
 from attar.passes import Artifact, Context, Pass
 from attar.passes.trim_vocabulary import TrimVocabulary
-from attar.plan.frontier import infeasible
+from attar.plan.infeasible import infeasible
+from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
     Candidate,
-    measure,
+    behind_the_best,
     quick_enough,
-    source_of,
     student_passes,
+    successive_halving,
     trial,
 )
-from attar.plan.start import longest_text, start_artifact, student_location
-from attar.plan.teacher import frozen_teacher, make_teacher
+from attar.plan.teacher import make_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
-from attar.train.shapes import REPORTS, Shape, fitting_shapes, widest_no_layers
-from attar.train.start import locate
+from attar.train.shapes import REPORTS, Shape, fitting_shapes, no_layers_that_fit
 from attar.types import Derived, Silent
 
 DEFAULT_SIZE_MB = 5.0
@@ -57,44 +55,35 @@ class Plan:
         }
 
 
-def make_plan(recipe: Recipe, context: Context) -> Plan:
+def make_plan(recipe: Recipe, context: Context, minutes: float | None = None) -> Plan:
     """Search the student, train the teacher, and say why. Raises InfeasibleError.
 
     context: with every split. The plan's own context has select joined to train.
+    minutes: what the search may take, on a nominal machine.
     """
     values: dict[str, Derived] = {}
     budget = _budget(recipe, values)
-    joined = replace(context, dataset=join_select(context.dataset))
-    teacher_at = locate(recipe.teacher.model, recipe.folder)
-    student_at, values["start"] = student_location(recipe)
-    values["max_length"] = longest_text(teacher_at, joined)
-    longest = int(values["max_length"].value)
-    teacher_start = start_artifact(teacher_at, longest, context)
-    start = start_artifact(student_at, longest, context)
-    trimmed = TrimVocabulary().apply(start, joined)
-    shapes = _shapes(trimmed, budget, joined, values)
+    base = prepare(recipe, context, values)
+    shapes = base.within(_shapes(base, budget), minutes, values)
     if not shapes:
-        raise infeasible(budget, trimmed, teacher_start, context)
-    trials = replace(context, teacher=frozen_teacher(teacher_start, context))
-    candidates = []
-    for number, shape in enumerate(shapes, 1):
-        named = shape.name if shape is not None else "the start's own shape"
-        context.progress.say(f"trial {number} of {len(shapes)}: {named}")
-        candidates.append(measure(shape, trimmed, trials))
+        raise infeasible(budget, base)
+    candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
     best = _best(candidates, budget)
     if best is None:
-        raise infeasible(budget, trimmed, teacher_start, context)
+        raise infeasible(budget, base)
     values["student"] = Derived(best.name, _why(best, candidates))
     context.progress.say(f"chosen: {best.name}; select joins train")
-    teacher = make_teacher(recipe.teacher, teacher_start, joined, values)
-    texts = len(joined.dataset.train) + len(joined.dataset.unlabeled)
+    teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, values)
+    texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
     passes = (TrimVocabulary(), *student_passes(best.shape, texts))
     for step in passes:
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
-    joined = replace(joined, teacher=teacher)
-    _, draft = trial(best.shape, trimmed, replace(trials, progress=Silent()))
-    return Plan(start, passes, joined, draft, trials, teacher, budget, tuple(candidates), values)
+    joined = replace(base.context, teacher=teacher)
+    _, draft = trial(best.shape, base.trimmed, replace(base.trials, progress=Silent()), best.trial)
+    return Plan(
+        base.start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
+    )
 
 
 def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:
@@ -104,22 +93,20 @@ def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:
     return replace(recipe.budget, size_mb=DEFAULT_SIZE_MB)
 
 
-def _shapes(
-    start: Artifact, budget: Budget, context: Context, values: MutableMapping[str, Derived]
-) -> list[Shape | None]:
+def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
     """Shapes to try; None keeps the start's own, which has no layers to take from."""
-    source, pieces = source_of(start)
-    values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")
-    if source is None:
+    if base.source is None:
         return [None]
     assert budget.size_mb is not None
-    limit, columns = budget.size_mb * 1e6, len(context.columns)
-    shapes = fitting_shapes(source, pieces, columns, limit)
+    source, columns = base.source, len(base.context.columns)
+    limit = budget.size_mb * 1e6
+    shapes = fitting_shapes(source, base.pieces, columns, limit)
     if budget.latency_ms is not None:
-        shapes = quick_enough(shapes, source, start, budget.latency_ms, context)
+        shapes = quick_enough(shapes, source, base.trimmed, budget.latency_ms, base.context)
         if len(shapes) < 2:
-            small = [s for s in widest_no_layers(source, pieces, columns, limit) if s not in shapes]
-            shapes += quick_enough(small, source, start, budget.latency_ms, context)
+            small = no_layers_that_fit(source, base.pieces, columns, limit)
+            small = [shape for shape in small if shape not in shapes]
+            shapes += quick_enough(small, source, base.trimmed, budget.latency_ms, base.context)
     return list(shapes)
 
 
@@ -128,7 +115,12 @@ def _best(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:
     fitting = [c for c in candidates if c.size_bytes + REPORTS <= budget.size_mb * 1e6]
     if not fitting:
         return None
-    return max(fitting, key=lambda c: (c.score, c.figures.get("agreement", 0.0), -c.size_bytes))
+
+    def rank(found: Candidate) -> tuple[float, ...]:
+        agreement = found.figures.get("agreement", 0.0)
+        return found.trial, found.score, agreement, -found.size_bytes
+
+    return max(fitting, key=rank)
 
 
 def _why(best: Candidate, candidates: Sequence[Candidate]) -> str:

@@ -1,58 +1,199 @@
-"""The answer to an infeasible budget: what was measured, what would fit, what would help."""
+"""The frontier: what accuracy a size buys, measured on select from a tenth of a megabyte up
+to the teacher.
+
+Candidates are the shapes that a build would try at each of a list of sizes, through the
+same trials and the same cache, so that a build at one of these sizes finds its search
+done. Figures are those of trials taught by the frozen teacher: a finished student, trained
+in full by the tuned teacher, should surpass them. Nothing here looks at certify rows.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from attar.errors import InfeasibleError
+from attar.data.curate import curate
+from attar.errors import DataError, RecipeError
+from attar.evaluate.examine import Examination
+from attar.evaluate.latency_table import LatencyTable, cpu_name
+from attar.evaluate.statistics import clopper_pearson
+from attar.files import write_atomically
 from attar.passes import Artifact, Context
-from attar.plan.search import latency_of, measure, source_of
-from attar.plan.teacher import frozen_teacher
-from attar.recipe import Budget
-from attar.train.shapes import REPORTS, bundle_bytes, no_layer_shapes
+from attar.passes.export_onnx import ExportOnnx
+from attar.passes.finetune import Finetune
+from attar.plan.prepare import Prepared, prepare
+from attar.plan.search import (
+    Candidate,
+    behind_the_frontier,
+    draft_of,
+    latency_of,
+    quick_enough,
+    successive_halving,
+)
+from attar.plan.start import CACHE
+from attar.recipe import Recipe
+from attar.runtime.predictor import Predictor
+from attar.tasks import TASKS
+from attar.train.shapes import REPORTS, Shape, bundle_bytes, fitting_shapes
+from attar.types import Derived, Progress, Silent
 
-SHOWN = 3
+SIZES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)  # MB
+ALPHA = 0.05
 
 
-def infeasible(
-    budget: Budget, start: Artifact, teacher_start: Artifact, context: Context
-) -> InfeasibleError:
-    """Measure the smallest students, taught by the frozen teacher, which takes seconds.
+def frontier(
+    recipe: Recipe,
+    *,
+    sizes: Sequence[float] = SIZES,
+    minutes: float | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure the candidates of every size and return them, smallest first, as plain data;
+    also written to `.attar/frontier.json`. What was measured before is reused.
 
-    start: trimmed to the vocabulary of the texts."""
-    source, pieces = source_of(start)
-    assert source is not None
-    context = replace(context, teacher=frozen_teacher(teacher_start, context))
-    shapes = no_layer_shapes(source)[-SHOWN:]
-    lines, smallest = [], 0.0
-    for shape in shapes:
-        found = measure(shape, start, context)
-        computed = bundle_bytes(shape, source, pieces, len(context.columns))
-        smallest = max(computed, found.size_bytes + REPORTS) / 1e6  # shapes run down in size
-        latency = latency_of(shape, source, start, context)
-        lines.append(
-            f"  {shape.name:24} {smallest:6.3f} MB  {latency:6.3f} ms  "
-            f"accuracy on select {found.figures.get('accuracy', 0.0):.3f}"
-        )
-    return InfeasibleError(
-        f"no student meets the budget ({_words(budget)}).\n"
-        "The smallest, measured with the frozen teacher and no search:\n"
-        + "\n".join(lines)
-        + f"\nThe nearest feasible budget: size_mb = {_round_up(smallest)}"
-        + (
-            f", latency_ms = {_round_up(latency_of(shapes[-1], source, start, context))}"
-            if budget.latency_ms is not None
-            else ""
-        )
-        + f"\nMost bytes are the vocabulary: {pieces:,} pieces that the texts use. A narrower "
-        "domain needs fewer; more labels or a larger teacher raise the accuracy at a size."
+    sizes: limits of the whole file in 10^6 bytes, to which the recipe's own is added.
+    minutes: what the trials may take on a nominal machine, as a count of shapes. Raises
+    AttarError.
+    """
+    progress = progress or Silent()
+    if any(not size > 0 for size in sizes):
+        raise RecipeError(f"sizes are megabytes above 0, not {min(sizes):g}")
+    task = TASKS.get(recipe.task)
+    dataset = curate(task, recipe.data, seed=seed, progress=progress)
+    columns = task.targets(dataset.train, recipe.data.out_of_scope)
+    context = Context(
+        task,
+        dataset,
+        columns,
+        recipe.work / CACHE,
+        recipe.data.out_of_scope,
+        seed,
+        progress=progress,
     )
+    values: dict[str, Derived] = {}
+    base = prepare(recipe, context, values)
+    if base.source is None:
+        raise RecipeError(
+            "[student] start names a model without layers, which has one shape: there is no "
+            "frontier to measure. Take start out, or name a transformer."
+        )
+    own = () if recipe.budget.size_mb is None else (recipe.budget.size_mb,)
+    shapes = base.within(_shapes(base, (*sizes, *own), recipe.budget.latency_ms), minutes, values)
+    if not shapes:
+        raise DataError(
+            f"no student is as small as {max((*sizes, *own)):g} MB: the texts use {base.pieces:,} "
+            "pieces. Ask for larger --sizes."
+        )
+    candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_frontier)
+    progress.say("measuring the teacher")
+    points = [_point(c, base) for c in sorted(candidates, key=lambda c: c.size_bytes)]
+    points.append(_teacher_point(base))
+    _mark(points)
+    found = {
+        "name": recipe.name,
+        "select_rows": len(base.trials.dataset.select),
+        "pieces": base.pieces,
+        "machine": cpu_name(),
+        "values": {k: {"value": v.value, "reason": v.reason} for k, v in values.items()},
+        "points": points,
+        "sizes": [_best_within(points, size) for size in sorted({*sizes, *own})],
+    }
+    recipe.work.mkdir(parents=True, exist_ok=True)
+    write_atomically(recipe.work / "frontier.json", json.dumps(found, indent=1).encode())
+    return found
 
 
-def _words(budget: Budget) -> str:
-    return ", ".join(f"{name} = {value:g}" for name, value in budget.as_dict().items())
+def _shapes(base: Prepared, sizes: Sequence[float], latency_ms: float | None) -> list[Shape | None]:
+    """What a build would try at each size, smallest first, every shape once."""
+    assert base.source is not None
+    source, columns = base.source, len(base.context.columns)
+    found: list[Shape] = []
+    for size in sizes:
+        found += fitting_shapes(source, base.pieces, columns, size * 1e6)
+    if latency_ms is not None:
+        found = quick_enough(found, source, base.trimmed, latency_ms, base.context)
+
+    def size_of(shape: Shape) -> int:
+        return bundle_bytes(shape, source, base.pieces, columns)
+
+    return sorted(dict.fromkeys(found), key=size_of)
 
 
-def _round_up(value: float) -> float:
-    step = 0.01
-    return round((int(value / step) + 1) * step, 2)
+def _point(candidate: Candidate, base: Prepared) -> dict[str, Any]:
+    assert candidate.shape is not None
+    assert base.source is not None
+    return {
+        "name": candidate.name,
+        "family": candidate.shape.family,
+        "size_bytes": candidate.size_bytes + REPORTS,
+        "parameters": candidate.parameters,
+        "latency_ms": latency_of(candidate.shape, base.source, base.trimmed, base.context),
+        "trial": round(candidate.trial, 3),
+        **_quality(candidate),
+    }
+
+
+def _teacher_point(base: Prepared) -> dict[str, Any]:
+    """The frozen teacher as a float32 bundle: what the students of the trials learn from."""
+    tuned = Finetune(method="frozen").apply(base.teacher_start, base.trials)
+    exported = ExportOnnx().apply(tuned, base.trials)
+    draft = draft_of(exported, base.trials)
+    figures = Examination(
+        base.trials.task,
+        Predictor(draft),
+        base.trials.dataset.select,
+        base.trials.teacher,
+        base.trials.columns,
+        base.trials.out_of_scope,
+        base.trials.progress,
+    ).metrics()
+    known = {key: value for key, value in figures.items() if value is not None}
+    made = Candidate(None, draft.size_bytes, 0, known)
+    latency = LatencyTable.of_this_machine().lookup(
+        f"float32 export {exported.fingerprint[:16]}", lambda: _again(exported, base.trials)
+    )
+    return {
+        "name": "the frozen teacher, float32",
+        "family": "teacher",
+        "size_bytes": draft.size_bytes,
+        "parameters": draft.size_bytes // 4,
+        "latency_ms": latency,
+        "trial": None,
+        **_quality(made),
+    }
+
+
+def _again(exported: Artifact, context: Context) -> Path:
+    return draft_of(exported, context).path
+
+
+def _quality(candidate: Candidate) -> dict[str, Any]:
+    """The score, and accuracy in scope with its two-sided 95 % interval."""
+    rows = round(candidate.figures.get("in_scope_rows", 0))
+    accuracy = candidate.figures.get("accuracy", float("nan"))
+    low, high = clopper_pearson(round(accuracy * rows), rows, ALPHA / 2) if rows else (0.0, 1.0)
+    return {
+        "score": round(candidate.score, 6),
+        "accuracy": round(accuracy, 6),
+        "low": round(low, 6),
+        "high": round(high, 6),
+        "oos_auroc": candidate.figures.get("oos_auroc"),
+        "agreement": candidate.figures.get("agreement"),
+    }
+
+
+def _mark(points: Sequence[dict[str, Any]]) -> None:
+    """Say of every point whether no smaller one scores as high. Points run up in size."""
+    best = -1.0
+    for point in points:
+        point["on_frontier"] = point["score"] > best
+        best = max(best, point["score"])
+
+
+def _best_within(points: Sequence[dict[str, Any]], size: float) -> dict[str, Any]:
+    fitting = [p for p in points if p["size_bytes"] <= size * 1e6]
+    best = max(fitting, key=lambda p: (p["trial"] or 1.0, p["score"]), default=None)
+    return {"size_mb": size, "best": None if best is None else best["name"]}

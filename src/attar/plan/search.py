@@ -1,14 +1,17 @@
-"""The measured search: a trial of a handful of students, each measured on the select split.
+"""The measured search: trials of students, each measured on the select split.
 
-A trial is a third of the final training, and taught by the frozen teacher, which costs
-seconds; otherwise a candidate goes through every pass and is measured as the
-int8 bundle that would ship. No choice depends on a timing of this build: where the
-recipe limits latency, shapes are looked up in a table measured once per machine.
+Successive halving (Jamieson & Talwalkar 2016): every shape gets a short trial, the
+better half a longer one. A trial is a share of the final training, taught by the frozen
+teacher, which costs seconds; otherwise a candidate goes through every pass and is
+measured as the int8 bundle that would ship. No choice depends on a timing of this build:
+where the recipe limits latency, shapes are looked up in a table measured once per
+machine, and a limit in minutes becomes a count of shapes at a nominal speed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,29 +27,36 @@ from attar.passes.factorize import Factorize
 from attar.passes.no_layers import NoLayers
 from attar.passes.quantize import Quantize
 from attar.passes.take_layers import TakeLayers, can_narrow
+from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.runtime.predictor import Predictor
 from attar.train.encoders import TransformerEncoder
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
 
 ROWS_SEEN = 220_000
-TRIAL = 1 / 3  # of the epochs of the final training
+SHORT, TRIAL = 1 / 9, 1 / 3  # of the epochs of the final training
+SMALL_FIELD = 3  # shapes, up to which all of them get the long trial at once
+#: Milliseconds of training a row of 16 tokens, without and for each layer: of a nominal
+#: machine of two cores (docs/experiments.md), so that minutes mean the same everywhere.
+NOMINAL_MS, NOMINAL_LAYER_MS = 0.4, 0.8
 FEW = 5_000  # texts under which visits are cheap to save: a first build is a matter of minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A student that a trial measured on the select split. shape: None keeps the start's
-    own. size_bytes: of the draft, which the report and golden examples will add to."""
+    own. size_bytes: of the draft, which the report and golden examples will add to.
+    trial: the share of the final training that it got."""
 
     shape: Shape | None
     size_bytes: int
     parameters: int
     figures: Mapping[str, float]
+    trial: float = TRIAL
 
     @property
     def name(self) -> str:
-        return self.shape.name if self.shape is not None else "the start's own shape"
+        return name_of(self.shape)
 
     @property
     def score(self) -> float:
@@ -62,6 +72,7 @@ class Candidate:
             "size_bytes": self.size_bytes,
             "parameters": self.parameters,
             "score": round(self.score, 6),
+            "trial": round(self.trial, 3),
             "select": dict(self.figures),
         }
 
@@ -83,24 +94,98 @@ def source_of(start: Artifact) -> tuple[Source | None, int]:
     return source, encoder.vocabulary
 
 
+def successive_halving(
+    shapes: Sequence[Shape | None],
+    start: Artifact,
+    context: Context,
+    regret: Callable[[Candidate, Sequence[Candidate]], float],
+) -> list[Candidate]:
+    """Measure the shapes, the better half of them again after a longer trial.
+
+    Returns every shape once, as last measured, in the order given. regret: how much worse
+    a candidate is than what it competes with among the others; the least are kept. A
+    shape is also kept while nothing is better than it.
+    """
+
+    def measured(field: Sequence[Shape | None], part: float) -> list[Candidate]:
+        found = []
+        for number, shape in enumerate(field, 1):
+            kind = "short trial" if part == SHORT else "trial"
+            context.progress.say(f"{kind} {number} of {len(field)}: {name_of(shape)}")
+            found.append(measure(shape, start, context, part))
+        return found
+
+    if len(shapes) <= SMALL_FIELD:
+        return measured(shapes, TRIAL)
+    first = measured(shapes, SHORT)
+    regrets = {c.name: regret(c, first) for c in first}
+    order = sorted(first, key=lambda c: (regrets[c.name], c.size_bytes))
+    kept = {c.name for c in order[: math.ceil(len(order) / 2)]}
+    kept |= {name for name, value in regrets.items() if value <= 0}
+    again = {c.name: c for c in measured([c.shape for c in first if c.name in kept], TRIAL)}
+    return [again.get(c.name, c) for c in first]
+
+
+def behind_the_best(candidate: Candidate, others: Sequence[Candidate]) -> float:
+    """The regret of a build: only the best under its one limit counts."""
+    return max(other.score for other in others) - candidate.score
+
+
+def behind_the_frontier(candidate: Candidate, others: Sequence[Candidate]) -> float:
+    """The regret of a frontier: what no larger candidate reaches is all that counts."""
+    within = [o.score for o in others if o.size_bytes <= candidate.size_bytes]
+    return max(within) - candidate.score
+
+
+def nominal_seconds(shape: Shape | None, texts: int, tokens: float, layers: int) -> float:
+    """What the trials of a shape take on the nominal machine, half of it in the long one.
+    tokens: mean length of a text. layers: of the start, for its own shape."""
+    taught = distillation(shape is None or bool(shape.layers), texts)
+    depth = layers if shape is None else len(shape.layers)
+    rows = (SHORT + TRIAL / 2) * taught.epochs * (1 + taught.copies) * texts
+    return rows * (NOMINAL_MS + NOMINAL_LAYER_MS * depth) * max(tokens, 4.0) / 16 / 1000
+
+
+def affordable(
+    shapes: Sequence[Shape | None], minutes: float, texts: int, tokens: float, layers: int
+) -> list[Shape | None]:
+    """The shapes that `minutes` suffice for at the nominal speed, evenly spread over the
+    order given; at least one."""
+    seconds = [nominal_seconds(shape, texts, tokens, layers) for shape in shapes]
+    for count in range(len(shapes), 0, -1):
+        places = sorted({round(i * (len(shapes) - 1) / max(1, count - 1)) for i in range(count)})
+        if count == 1 or sum(seconds[i] for i in places) <= 60 * minutes:
+            return [shapes[i] for i in places]
+    return []
+
+
+def name_of(shape: Shape | None) -> str:
+    return shape.name if shape is not None else "the start's own shape"
+
+
 def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
     """From the trimmed start to an untrained student; None keeps the start's own shape."""
     steps: list[Pass] = []
-    if shape is not None and shape.layers:
+    if shape is None:
+        return ()
+    if shape.pieces is not None:
+        steps.append(TrimVocabulary(shape.pieces))
+    if shape.layers:
         steps.append(TakeLayers(shape.layers, shape.feed_forward))
         if shape.rank is not None:
             steps.append(Factorize(shape.rank))
-    elif shape is not None:
+    else:
         steps.append(NoLayers(shape.hidden, depth=shape.convolutions))
     return tuple(steps)
 
 
-def student_passes(shape: Shape | None, texts: int, *, trial: bool = False) -> tuple[Pass, ...]:
-    """From the trimmed start to the exported student. texts: count of those to learn from."""
+def student_passes(shape: Shape | None, texts: int, part: float = 1.0) -> tuple[Pass, ...]:
+    """From the trimmed start to the exported student. texts: count of those to learn from.
+    part: of the epochs of the final training."""
     taught = distillation(shape is None or bool(shape.layers), texts)
-    if trial:
-        least = 2 if texts >= FEW else 1
-        taught = replace(taught, epochs=max(least, round(TRIAL * taught.epochs)))
+    if part < 1:
+        least = 2 if texts >= FEW and part == TRIAL else 1
+        taught = replace(taught, epochs=max(least, round(part * taught.epochs)))
     return (*shape_passes(shape), taught, ExportOnnx(), Quantize())
 
 
@@ -115,13 +200,15 @@ def distillation(has_layers: bool, texts: int) -> Distill:
     return Distill(epochs=epochs, learning_rate=3e-3, copies=copies, head_factor=1.0, bf16=False)
 
 
-def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate:
+def measure(
+    shape: Shape | None, start: Artifact, context: Context, part: float = TRIAL
+) -> Candidate:
     """Build the student of this shape in a trial and measure it on select.
 
     start: trimmed to the vocabulary of the final training, so that sizes agree.
     """
     assert context.teacher is not None
-    trained, draft = trial(shape, start, context)
+    trained, draft = trial(shape, start, context, part)
     figures = Examination(
         context.task,
         Predictor(draft),
@@ -135,13 +222,16 @@ def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate
         draft.size_bytes,
         Model.load(trained.folder).parameters_count,
         {key: value for key, value in figures.items() if value is not None},
+        part,
     )
 
 
-def trial(shape: Shape | None, start: Artifact, context: Context) -> tuple[Artifact, Bundle]:
+def trial(
+    shape: Shape | None, start: Artifact, context: Context, part: float = TRIAL
+) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
     texts = len(context.dataset.train) + len(context.dataset.unlabeled)
-    *training, export, quantize = student_passes(shape, texts, trial=True)
+    *training, export, quantize = student_passes(shape, texts, part)
     trained = apply_all(training, start, context)
     return trained, draft_of(apply_all([export, quantize], trained, context), context)
 

@@ -20,6 +20,8 @@ TOKENIZER_BYTES = 6.0  # a piece, deflated
 
 HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
 RANKS = (256, 192, 128, 96, 64)
+VOCABULARY_SHARES = (0.5, 0.25)
+FEWEST_PIECES = 400  # below which little but letters would be left
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Shape:
     feed_forward: int | None = None
     rank: int | None = None
     convolutions: int = 1  # of a student without layers
+    pieces: int | None = None  # of the vocabulary; None keeps all that the texts use
 
     @property
     def family(self) -> str:
@@ -49,21 +52,25 @@ class Shape:
 
     @property
     def name(self) -> str:
-        if not self.layers:
-            twice = ", 2 convolutions" if self.convolutions == 2 else ""
-            return f"no layers, {self.hidden} wide{twice}"
         count = len(self.layers)
-        parts = [f"{count} layer{'s' if count > 1 else ''}"]
+        parts = [f"{count or 'no'} layer{'' if count == 1 else 's'}"]
+        if not self.layers:
+            parts.append(f"{self.hidden} wide")
+        if self.convolutions > 1:
+            parts.append(f"{self.convolutions} convolutions")
         if self.feed_forward is not None:
             parts.append(f"feed-forward {self.feed_forward}")
         if self.rank is not None:
             parts.append(f"embedding rank {self.rank}")
+        if self.pieces is not None:
+            parts.append(f"{self.pieces:,} pieces")
         return ", ".join(parts)
 
 
 def bundle_bytes(shape: Shape, source: Source, pieces: int, columns: int) -> int:
-    """Size of the finished int8 bundle, in bytes."""
+    """Size of the finished int8 bundle, in bytes. pieces: of the start's vocabulary."""
     hidden = shape.hidden
+    pieces = shape.pieces or pieces
     total = GRAPH + REPORTS + TOKENIZER_BYTES * pieces
     total += columns * (hidden + 3 * FLOAT)
     if not shape.layers:
@@ -92,7 +99,8 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
     """A handful of shapes under the limit: of each kind the largest that fits.
 
     The kinds: layers as they are; layers with half of their feed-forward neurons; and,
-    where not both of these fit, no layers. Empty when not even the smallest fits.
+    where not both of these fit, no layers, with the whole vocabulary or a part of it.
+    Empty when not even the smallest fits.
     """
 
     def fits(shape: Shape) -> bool:
@@ -107,18 +115,36 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
     if len(found) == 2 and len(found[0].layers) == len(found[1].layers):
         del found[1]  # the same depth, narrower: nothing to gain
     if len(found) < 2:
-        found += widest_no_layers(source, pieces, columns, limit_bytes)
+        found += no_layers_that_fit(source, pieces, columns, limit_bytes)
     return found
 
 
-def widest_no_layers(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
-    """The widest shape without layers under the limit, if there is one; of that width,
-    the deepest."""
-    for shape in no_layer_shapes(source):
-        for tried in (replace(shape, convolutions=2), shape):
-            if bundle_bytes(tried, source, pieces, columns) <= limit_bytes:
-                return [tried]
-    return []
+def no_layers_that_fit(
+    source: Source, pieces: int, columns: int, limit_bytes: float
+) -> list[Shape]:
+    """For all pieces, a half and a quarter of them: the widest shape without layers under
+    the limit; of that width, the deepest. Fewer pieces only where they buy width."""
+    found: list[Shape] = []
+    for kept in _vocabularies(pieces):
+        for shape in no_layer_shapes(source):
+            tried = (replace(shape, pieces=kept, convolutions=n) for n in (2, 1))
+            fitting = [t for t in tried if bundle_bytes(t, source, pieces, columns) <= limit_bytes]
+            if fitting:
+                if all(fitting[0].hidden > other.hidden for other in found):
+                    found.append(fitting[0])
+                break
+    return found
+
+
+def smallest_shapes(source: Source, pieces: int) -> list[Shape]:
+    """Shapes without layers and with the smallest vocabulary, widest first."""
+    kept = _vocabularies(pieces)[-1]
+    return [replace(shape, pieces=kept) for shape in no_layer_shapes(source)]
+
+
+def _vocabularies(pieces: int) -> list[int | None]:
+    shares = (int(round(share * pieces, -2)) for share in VOCABULARY_SHARES)
+    return [None, *(kept for kept in shares if FEWEST_PIECES <= kept < pieces)]
 
 
 def no_layer_shapes(source: Source) -> list[Shape]:

@@ -112,6 +112,23 @@ def candidates(rows: Sequence[Mapping[str, Any]], chosen: object, limit: float |
     return frame(label, x, y, *parts)
 
 
+def frontier(points: Sequence[Mapping[str, Any]]) -> Html:
+    """Size (logarithmic) against score, numbered as the rows; the line joins the points that
+    no smaller one reaches."""
+    sizes = [point["size_bytes"] / 1e6 for point in points]
+    x = Axis(0.8 * min(sizes), 1.25 * max(sizes), "{:g}".format, "size of the file, MB", log=True)
+    y = spanning([point["score"] for point in points], "{:.2g}".format, "score on the select split")
+    at = [(x.at(size), 100 - y.at(p["score"])) for p, size in zip(points, sizes, strict=True)]
+    best = [place for place, p in zip(at, points, strict=True) if p["on_frontier"]]
+    parts = [curve(best, "curve")]
+    for number, ((left, top), point) in enumerate(zip(at, points, strict=True), 1):
+        note = f"{point['name']}: {point['size_bytes'] / 1e6:.2f} MB, {point['score']:.4f}"
+        style = "dot chosen" if point["on_frontier"] else "dot other"
+        parts.append(dot(left, top, style, row=note))
+        parts.append(text(str(number), left, top, "small", dy=-10, anchor="middle"))
+    return frame(f"{len(points)} candidates by size and score", x, y, *parts)
+
+
 def risk_coverage(
     points: Sequence[Mapping[str, Any]],
     key: str,

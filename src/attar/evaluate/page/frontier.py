@@ -1,0 +1,107 @@
+"""The frontier for a terminal and as one page. It computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attar.evaluate.page import plots
+from attar.evaluate.page.markup import (
+    Html,
+    document,
+    figure,
+    file_size,
+    in_ms,
+    paragraph,
+    percent,
+    table,
+    tag,
+)
+
+_HEAD = ("candidate", "size", "accuracy", "95 %", "latency", "")
+_HOW = (
+    "Each candidate is a trial: the int8 file that would ship, after a share of the final "
+    "training, taught by the frozen teacher and measured on the select split. A build at that "
+    "size trains in full, with a tuned teacher, and should surpass it. Intervals are two-sided "
+    "Clopper-Pearson."
+)
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    scored = any(point["oos_auroc"] is not None for point in found["points"])
+    lines = [
+        f"{found['name']}: measured on {found['select_rows']:,} select rows "
+        f"({found['pieces']:,} pieces)",
+        "",
+        *_columns([_HEAD, *map(_cells, found["points"])]),
+        "",
+        "* no smaller candidate scores as high",
+        *(["  (score: mean of accuracy and out-of-scope AUROC)"] if scored else []),
+        "",
+        "best at each size:",
+        *_columns([(f"{s['size_mb']:g} MB", s["best"] or "nothing fits") for s in found["sizes"]]),
+        "",
+        "hint: set [budget] size_mb to a size you like and run `attar build`; it reuses the trials",
+    ]
+    return "\n".join(lines)
+
+
+def as_html(found: Mapping[str, Any]) -> str:
+    """A whole HTML document, without scripts or anything from a network."""
+    points = found["points"]
+    students = [point for point in points if point["family"] != "teacher"]
+    best = max(students, key=lambda p: p["score"], default=None)
+    lead = "Nothing was measured."
+    if best is not None:
+        lead = (
+            f"{len(students)} candidates from {file_size(students[0]['size_bytes'])} to "
+            f"{file_size(students[-1]['size_bytes'])}; the best scores {best['score']:.4f}."
+        )
+    rows = [[str(number), *_cells(point)] for number, point in enumerate(points, 1)]
+    sizes = [[f"{s['size_mb']:g} MB", s["best"] or "nothing fits"] for s in found["sizes"]]
+    return document(
+        f"{found['name']}: frontier",
+        tag(
+            "header",
+            tag("p", f"frontier · {found['select_rows']:,} select rows", class_="kicker"),
+            tag("h1", f"What a megabyte buys for {found['name']}"),
+            tag("p", lead, class_="lead"),
+        ),
+        tag(
+            "main",
+            tag(
+                "section",
+                tag("h2", "Score against size"),
+                figure(plots.frontier(points)) if points else Html(""),
+                table("", ("", *_HEAD), rows, numeric=False),
+                paragraph(_HOW),
+            ),
+            tag(
+                "section",
+                tag("h2", "Best at each size"),
+                table("", ("size", "candidate"), sizes, numeric=False),
+            ),
+        ),
+    )
+
+
+def _cells(point: Mapping[str, Any]) -> tuple[str, ...]:
+    short = point["trial"] is not None and point["trial"] < 0.2
+    notes = ["*"] if point["on_frontier"] else []
+    notes += ["short trial"] if short else []
+    return (
+        point["name"],
+        file_size(point["size_bytes"]),
+        percent(point["accuracy"]),
+        f"{percent(point['low'])} to {percent(point['high'])}",
+        in_ms(point["latency_ms"]),
+        ", ".join(notes),
+    )
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

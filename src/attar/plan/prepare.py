@@ -1,0 +1,74 @@
+"""What a search stands on: where teacher and student start, the vocabulary, the trials' teacher."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attar.data.split import join_select
+from attar.passes import Artifact, Context
+from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.search import affordable, source_of
+from attar.plan.start import longest_text, start_artifact, student_location
+from attar.plan.teacher import frozen_teacher
+from attar.recipe import Recipe
+from attar.train.models import Model
+from attar.train.shapes import Shape, Source
+from attar.train.start import locate
+from attar.types import Derived
+
+MEASURED_TEXTS = 2_000  # whose length in tokens is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """start: the student's, with its whole vocabulary; trimmed: to the pieces that the texts
+    of the final training use. source: None where the start has no layers to take from.
+    context: select joined to train, without a teacher. trials: still with its select
+    rows, and the frozen teacher."""
+
+    start: Artifact
+    trimmed: Artifact
+    teacher_start: Artifact
+    source: Source | None
+    pieces: int
+    context: Context
+    trials: Context
+
+    def within(
+        self,
+        shapes: list[Shape | None],
+        minutes: float | None,
+        values: MutableMapping[str, Derived],
+    ) -> list[Shape | None]:
+        """The shapes that there is time for, by a nominal speed and not by this machine's."""
+        if minutes is None or not shapes:
+            return shapes
+        rows = (*self.context.dataset.train, *self.context.dataset.unlabeled)
+        step = max(1, len(rows) // MEASURED_TEXTS)
+        tokens = Model.load(self.trimmed.folder).tokens(row.text for row in rows[::step])
+        length = float(np.mean([len(ids) for ids in tokens]))
+        layers = 0 if self.source is None else self.source.layers
+        kept = affordable(shapes, minutes, len(rows), length, layers)
+        values["search.shapes"] = Derived(
+            len(kept), f"of {len(shapes)}: {minutes:g} minutes at a nominal speed"
+        )
+        return kept
+
+
+def prepare(recipe: Recipe, context: Context, values: MutableMapping[str, Derived]) -> Prepared:
+    """context: with every split, without a teacher. `values` gets what was derived."""
+    joined = replace(context, dataset=join_select(context.dataset))
+    teacher_at = locate(recipe.teacher.model, recipe.folder)
+    student_at, values["start"] = student_location(recipe)
+    values["max_length"] = longest_text(teacher_at, joined)
+    longest = int(values["max_length"].value)
+    teacher_start = start_artifact(teacher_at, longest, context)
+    start = start_artifact(student_at, longest, context)
+    trimmed = TrimVocabulary().apply(start, joined)
+    source, pieces = source_of(trimmed)
+    values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")
+    trials = replace(context, teacher=frozen_teacher(teacher_start, context))
+    return Prepared(start, trimmed, teacher_start, source, pieces, joined, trials)
