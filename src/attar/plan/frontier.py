@@ -119,7 +119,8 @@ def _shapes(base: Prepared, sizes: Sequence[float], latency_ms: float | None) ->
     def size_of(shape: Shape) -> int:
         return bundle_bytes(shape, source, base.pieces, columns)
 
-    return sorted(dict.fromkeys(found), key=size_of)
+    ordered: list[Shape] = sorted(dict.fromkeys(found), key=size_of)
+    return list(ordered)
 
 
 def _point(candidate: Candidate, base: Prepared) -> dict[str, Any]:
