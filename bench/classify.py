@@ -1,6 +1,6 @@
 """attar beside its peers on intent classification: one run, one table.
 
-    python bench/classify.py [--data DIR] [--sets …] [--peers …] [--sizes 5,2,1] [--resume]
+    python bench/classify.py [--data DIR] [--sets …] [--peers …] [--sizes 20,5,2,1,0.3] [--resume]
 
 Accuracy, out-of-scope AUROC, size, latency and build time of every contender, all
 from this run and this machine. What each column means: bench/README.md.
@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     add("--sets", default="banking77,clinc150", help="comma-separated: %(default)s")
     add("--peers", default="all", help=f"all, none, or some of {', '.join(list(peers.PEERS)[1:])}")
     add("--no-attar", action="store_true", help="peers only")
-    add("--sizes", default="5,2,1", help="bundle sizes in MB (10^6 bytes): %(default)s")
+    add("--sizes", default="20,5,2,1,0.3", help="bundle sizes in MB (10^6 bytes): %(default)s")
     add("--out", type=Path, default=ROOT / "bench" / "results", help="folder of the results")
     add("--work", type=Path, default=ROOT / ".bench", help="folder of recipes and built models")
     add("--resume", action="store_true", help="reuse the results that are already in --out")

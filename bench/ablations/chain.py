@@ -25,6 +25,23 @@ ENTRIES = (
     ),
     Entry("chain: + int8", "chain", "chain: + two layers, distilled", (ExportOnnx(), Quantize())),
     Entry(
+        "two layers of the fine-tuned model, distilled",
+        "chain",
+        FINE_TUNED,
+        (TrimVocabulary(), TakeLayers((0, 5)), TAUGHT),
+    ),
+    Entry(
+        "six layers of the fine-tuned model, distilled for an epoch, int8",
+        "chain",
+        FINE_TUNED,
+        (
+            TrimVocabulary(),
+            Distill(epochs=1, learning_rate=1e-4, head_factor=1.0),
+            ExportOnnx(),
+            Quantize(),
+        ),
+    ),
+    Entry(
         "chain without layers, int8",
         "chain",
         "pretrained",

@@ -40,6 +40,11 @@ SHAPES = {
     5: (Shape("seen-pca384-int8", 384, "int8", keep="seen"),),
     2: (Shape("seen-pca256-int8", 256, "int8", head=0, keep="seen"),),
     1: (Shape("seen-pca128-int8", 128, "int8", head=0, keep="seen"),),
+    0.3: (
+        Shape("seen-pca64-int8", 64, "int8", head=0, keep="seen"),
+        Shape("seen-pca32-int8", 32, "int8", head=0, keep="seen"),
+        Shape("seen-pca64-1024-clusters-int8", 64, "int8", head=0, keep="seen", clusters=1024),
+    ),
 }
 
 
@@ -47,7 +52,8 @@ def variants(sizes: Sequence[float], options: Mapping[str, Any]) -> list[Variant
     """Shapes meant for each size; a size without shapes of its own takes the next smaller."""
     wanted = list(SHAPES["whole"])
     for size in sizes:
-        key = max((key for key in SHAPES if isinstance(key, int) and key <= size), default=1)
+        meant = [key for key in SHAPES if not isinstance(key, str)]
+        key = max((key for key in meant if key <= size), default=min(meant))
         wanted += [shape for shape in SHAPES[key] if shape not in wanted]
     found = []
     for shape in wanted:

@@ -68,7 +68,10 @@ def _candidates(report: Mapping[str, Any]) -> Html:
     head = ("candidate", "size", "parameters", "score")
     return join(
         tag("h3", "Candidates"),
-        paragraph("Shapes tried, measured on the select split; the certify split had no say."),
+        paragraph(
+            "Shapes tried, measured on the select split after trials: a share of the final "
+            "training, taught by the frozen teacher. The certify split had no say."
+        ),
         figure(drawn),
         table("", head, listed),
     )
