@@ -16,7 +16,6 @@ TAUGHT = Distill(epochs=6, learning_rate=4e-4)
 
 ENTRIES = (
     Entry(FINE_TUNED, "chain", "pretrained", (Finetune(epochs=3),)),
-    Entry("chain: trim vocabulary", "chain", "pretrained", (TrimVocabulary(), Finetune(epochs=3))),
     Entry(
         "chain: + two layers, distilled",
         "chain",
@@ -25,13 +24,13 @@ ENTRIES = (
     ),
     Entry("chain: + int8", "chain", "chain: + two layers, distilled", (ExportOnnx(), Quantize())),
     Entry(
-        "two layers of the fine-tuned model, distilled",
+        "chain from the fine-tuned model: two layers, distilled",
         "chain",
         FINE_TUNED,
         (TrimVocabulary(), TakeLayers((0, 5)), TAUGHT),
     ),
     Entry(
-        "six layers of the fine-tuned model, distilled for an epoch, int8",
+        "chain from the fine-tuned model: six layers, distilled for an epoch, int8",
         "chain",
         FINE_TUNED,
         (
