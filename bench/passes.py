@@ -24,6 +24,7 @@ import numpy as np
 
 from ablations import ENTRIES
 from ablations.entry import FINE_TUNED, Entry
+from ablations.plot import draw
 from attar.data.curate import curate
 from attar.data.split import join_select
 from attar.evaluate.bench import latency_summary, latency_times
@@ -112,10 +113,10 @@ def measured(entry: Entry, base: Ground, names: Mapping[str, Entry], work: Path)
 
 def table(found: list[dict[str, Any]]) -> list[str]:
     """Rows of Markdown; differences are paired, beside the fine-tuned model of the set."""
-    head = ("pass", "MB", "accuracy %", "points (± standard error)", "p50 ms", "× faster", "s")
+    head = ("", "pass", "MB", "accuracy %", "points (± standard error)", "p50 ms", "× faster", "s")
     out = [line(head), line(("---",) * len(head))]
     first = next((f for f in found if f["entry"] == FINE_TUNED), None)
-    for one in found:
+    for number, one in enumerate(found, 1):
         points = faster = "-"
         if first is not None and one is not first:
             change = np.array(one["right"], float) - np.array(first["right"], float)
@@ -124,7 +125,8 @@ def table(found: list[dict[str, Any]]) -> list[str]:
             faster = f"{first['latency_ms'] / one['latency_ms']:.1f}"
         name = one["entry"] + (f" ({one['remark']})" if one["remark"] else "")
         accuracy = show(one["figures"].get("accuracy"), scale=100)
-        cells = (name, f"{one['mb']:.2f}", accuracy, points, f"{one['latency_ms']:.2f}", faster)
+        cells = (str(number), name, f"{one['mb']:.2f}", accuracy, points)
+        cells += (f"{one['latency_ms']:.2f}", faster)
         out.append(line((*cells, f"{one['seconds']:.0f}")))
     return out
 
@@ -175,6 +177,7 @@ def main() -> int:
     for name in pick(options.sets, list(SETS), "sets"):
         results = run_set(name, options)
         out += [f"## {name}, {options.rows} rows", "", *table(results), ""]
+        draw(results, f"{name}, {options.rows} rows", options.out / f"passes-{name}.svg")
     text = "\n".join(out)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"passes-{options.rows}.md").write_text(text, encoding="utf-8")
