@@ -12,13 +12,14 @@ from attar.evaluate.page.markup import (
     figure,
     file_size,
     in_ms,
+    join,
     paragraph,
     percent,
     table,
     tag,
 )
 
-_HEAD = ("candidate", "size", "accuracy", "95 %", "latency", "")
+_HEAD = ("candidate", "size", "accuracy", "95 %", "latency", "note")
 _HOW = (
     "Each candidate is a trial: the int8 file that would ship, after a share of the final "
     "training, taught by the frozen teacher and measured on the select split. A build at that "
@@ -35,7 +36,7 @@ def as_text(found: Mapping[str, Any]) -> str:
         "",
         *_columns([_HEAD, *map(_cells, found["points"])]),
         "",
-        "* no smaller candidate scores as high",
+        "best: no smaller candidate scores as high",
         *(["  (score: mean of accuracy and out-of-scope AUROC)"] if scored else []),
         "",
         "best at each size:",
@@ -57,7 +58,11 @@ def as_html(found: Mapping[str, Any]) -> str:
             f"{len(students)} candidates from {file_size(students[0]['size_bytes'])} to "
             f"{file_size(students[-1]['size_bytes'])}; the best scores {best['score']:.4f}."
         )
-    rows = [[str(number), *_cells(point)] for number, point in enumerate(points, 1)]
+    rows: list[list[object]] = []
+    for number, point in enumerate(points, 1):
+        name, *cells = _cells(point)
+        shown = tag("b", name) if point["on_frontier"] else name
+        rows.append([join(f"{number}. ", shown), *cells])
     sizes = [[f"{s['size_mb']:g} MB", s["best"] or "nothing fits"] for s in found["sizes"]]
     return document(
         f"{found['name']}: frontier",
@@ -73,7 +78,7 @@ def as_html(found: Mapping[str, Any]) -> str:
                 "section",
                 tag("h2", "Score against size"),
                 figure(plots.frontier(points)) if points else Html(""),
-                table("", ("", *_HEAD), rows, numeric=False),
+                table("", _HEAD, rows),
                 paragraph(_HOW),
             ),
             tag(
@@ -87,7 +92,7 @@ def as_html(found: Mapping[str, Any]) -> str:
 
 def _cells(point: Mapping[str, Any]) -> tuple[str, ...]:
     short = point["trial"] is not None and point["trial"] < 0.2
-    notes = ["*"] if point["on_frontier"] else []
+    notes = ["best"] if point["on_frontier"] else []
     notes += ["short trial"] if short else []
     return (
         point["name"],

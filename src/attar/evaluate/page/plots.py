@@ -123,9 +123,10 @@ def frontier(points: Sequence[Mapping[str, Any]]) -> Html:
     parts = [curve(best, "curve")]
     for number, ((left, top), point) in enumerate(zip(at, points, strict=True), 1):
         note = f"{point['name']}: {point['size_bytes'] / 1e6:.2f} MB, {point['score']:.4f}"
-        style = "dot chosen" if point["on_frontier"] else "dot other"
-        parts.append(dot(left, top, style, row=note))
-        parts.append(text(str(number), left, top, "small", dy=-10, anchor="middle"))
+        reached = point["on_frontier"]
+        parts.append(dot(left, top, "dot chosen" if reached else "dot other", row=note))
+        above_or_below = -10 if reached else 18
+        parts.append(text(str(number), left, top, "small", dy=above_or_below, anchor="middle"))
     return frame(f"{len(points)} candidates by size and score", x, y, *parts)
 
 
