@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,14 @@ def curate(
 
     progress.say(f"cleaning {len(train):,} train rows")
     train = _keep(filters.usable(train), dropped)
-    repeats = filters.Repeats(train)
+    labeled, repeats = train, filters.Repeats(train)
     train = _keep(repeats.merged(), dropped)
     train = _keep(filters.without_duplicates(train), dropped)
     unlabeled = _keep(filters.usable(unlabeled), dropped)
     unlabeled = _keep(filters.without_duplicates(unlabeled), dropped)
     progress.say("looking for near-duplicates and leaks")
-    near = Neighborhood([*train, *test, *unlabeled])
+    # All labeled rows: evaluation may draw one that merging took out.
+    near = Neighborhood(chain(labeled, test, unlabeled))
     train = _keep(filters.without_near_duplicates(train, near), dropped)
     train = _keep(filters.without_leaks(train, test, near), dropped)
 

@@ -22,34 +22,44 @@ Filtered = tuple[list[Row], list[Dropped]]
 
 
 class Neighborhood:
-    """Which of the given rows have equal or nearly equal normalized texts."""
+    """Which of the given rows have equal or nearly equal normalized texts.
+
+    A normalized text goes by its number among all of them, sorted; the texts themselves
+    are not kept.
+    """
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._keys: dict[str, str] = {}
+        normalized: dict[str, str] = {}
         for row in rows:
-            if row.text not in self._keys:
-                self._keys[row.text] = normalize(row.text)
-        keys = sorted(set(self._keys.values()))
-        self._near: dict[str, list[str]] = defaultdict(list)
+            if row.text not in normalized:
+                normalized[row.text] = normalize(row.text)
+        keys = sorted(set(normalized.values()))
+        numbers = {key: number for number, key in enumerate(keys)}
+        self._numbers = {text: numbers[key] for text, key in normalized.items()}
+        del normalized, numbers  # a million texts take a gigabyte in all
+        self._near: dict[int, list[int]] = defaultdict(list)
         for i, j in near_pairs(keys, NEAR).tolist():
-            self._near[keys[i]].append(keys[j])
-            self._near[keys[j]].append(keys[i])
+            self._near[i].append(j)
+            self._near[j].append(i)
 
-    def key(self, row: Row) -> str:
-        return self._keys[row.text]
+    def key(self, row: Row) -> int:
+        return self._numbers[row.text]
 
-    def near(self, row: Row) -> Sequence[str]:
+    def near(self, row: Row) -> Sequence[int]:
         """Keys that equal or nearly equal the row's; its own first."""
         key = self.key(row)
         return [key, *self._near.get(key, ())]
 
     def pairs_within(self, rows: Sequence[Row]) -> list[tuple[int, int]]:
         """Index pairs that connect all rows with equal or nearly equal texts."""
-        first: dict[str, int] = {}
+        first: dict[int, int] = {}
         for i, row in enumerate(rows):
             first.setdefault(self.key(row), i)
         return [
-            (first[key], i) for i, row in enumerate(rows) for key in self.near(row) if key in first
+            (first[key], i)
+            for i, row in enumerate(rows)
+            for key in self.near(row)
+            if first.get(key, i) != i
         ]
 
 
@@ -79,16 +89,30 @@ class Repeats:
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows: dict[str, list[Row]] = defaultdict(list)
+        first: dict[str, Row] = {}
+        #: The rows of each text that stands in several, in order.
+        self._repeated: dict[str, list[Row]] = {}
         for row in rows:
-            self._rows[fold(row.text)].append(row)
+            text = fold(row.text)
+            original = first.setdefault(text, row)
+            if original is not row:
+                self._repeated.setdefault(text, [original]).append(row)
+        self._firsts = list(first.values())
+
+    def _rows(self, row: Row) -> list[Row]:
+        """All rows with this row's text."""
+        return self._repeated.get(fold(row.text)) or [row]
 
     def merged(self) -> Filtered:
         """One row a text, in the order of the texts' first rows; its label is None where
         no label has a strict majority."""
         kept: list[Row] = []
         dropped = []
-        for rows in self._rows.values():
+        for first in self._firsts:
+            rows = self._rows(first)
+            if len(rows) == 1:
+                kept.append(first)
+                continue
             settled, label = _settled(rows)
             kept.append(replace(settled, label=label))
             for row in rows:
@@ -104,7 +128,7 @@ class Repeats:
     def to_learn(self, merged: Sequence[Row]) -> Filtered:
         """Merged rows less those without a majority."""
         kept = [row for row in merged if row.label is not None]
-        undecided = (self._rows[fold(row.text)] for row in merged if row.label is None)
+        undecided = (self._rows(row) for row in merged if row.label is None)
         return kept, [
             Dropped(rows[0], reasons.LABEL_CONFLICT, _labels_of(rows)) for rows in undecided
         ]
@@ -118,7 +142,7 @@ class Repeats:
         replaced: list[Dropped] = []
         for merged_row in merged:
             text = fold(merged_row.text)
-            rows = self._rows[text]
+            rows = self._rows(merged_row)
             settled, _ = _settled(rows)
             possible = [r for r in rows if r.label in known and r.group == merged_row.group]
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -160,7 +184,7 @@ def without_duplicates(rows: Iterable[Row]) -> Filtered:
 
 def without_near_duplicates(rows: Iterable[Row], near: Neighborhood) -> Filtered:
     """Drop rows near to a row kept before them that has the same label."""
-    kept: dict[tuple[str, str | None], Row] = {}
+    kept: dict[tuple[int, str | None], Row] = {}
     dropped = []
     for row in rows:
         found = [(key, row.label) for key in near.near(row) if (key, row.label) in kept]
@@ -174,7 +198,7 @@ def without_near_duplicates(rows: Iterable[Row], near: Neighborhood) -> Filtered
 
 def without_leaks(rows: Iterable[Row], held_out: Iterable[Row], near: Neighborhood) -> Filtered:
     """Drop rows that equal, nearly equal or share a group with a held-out row."""
-    texts: dict[str, Row] = {}
+    texts: dict[int, Row] = {}
     groups: dict[str, Row] = {}
     for row in held_out:
         texts.setdefault(near.key(row), row)

@@ -27,9 +27,15 @@ COMPARED_CHARACTERS = 10_000
 #: a template is this less than all: some pairs are missed then, their clusters hardly ever.
 MAX_COMPARED = 16_000_000
 MIN_WINDOW = 48
+#: A text keeps as many partners a band as keeps all pairs under MAX_FOUND, but MIN_FOUND:
+#: memory stays bounded where nearly all of a million texts share a template.
+MAX_FOUND = 32_000_000
+MIN_FOUND = 4
 
 _BATCH = 1 << 18  # characters hashed at a time: the buffers stay in the processor's cache
 _PAIRS = 1 << 16  # pairs of signatures compared at a time
+_PAIR_BITS = 14  # 2**14 pairs verified at a time, if they have at most
+_VERIFIED = 1 << 19  # characters
 _NOT_WORD = re.compile(r"[^\w\s]")
 _ASCII = {c: chr(c) if chr(c).isalnum() or c == ord("_") else " " for c in range(128)}
 
@@ -79,13 +85,16 @@ def near_pairs(texts: Sequence[str], threshold: float = 0.8) -> Integers:
     first: dict[str, int] = {}
     twins = []
     for i, text in enumerate(texts):
-        original = first.setdefault(normalize(text), i)
+        normalized = normalize(text)
+        # Texts that come normalized are not held twice.
+        original = first.setdefault(text if normalized == text else normalized, i)
         if original != i:
             twins.append((original, i))
     # A text shorter than a shingle is its own only shingle: it is near to its twins alone.
     uniques = [text for text in first if len(text) >= SHINGLE]
     index = np.array([first[text] for text in uniques], dtype=np.int64)
-    near = _verified(uniques, _candidates(_signatures(uniques), threshold), threshold)
+    first.clear()
+    near = _verified(uniques, _candidates(uniques, threshold), threshold)
     found = np.concatenate([np.array(twins, dtype=np.int64).reshape(-1, 2), index[near]])
     found = found[np.lexsort((found[:, 1], found[:, 0]))]
     return found
@@ -155,19 +164,16 @@ def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """MinHash signatures, (texts, permutations)."""
-    parts = [np.empty((0, PERMUTATIONS), dtype=np.uint32)]
-    for batch in _batches(texts):
-        hashes, starts = _shingles(batch)
-        values = (hashes >> np.uint64(32)).astype(np.uint32)
-        part = np.empty((PERMUTATIONS, len(batch)), dtype=np.uint32)
-        buffer = np.empty_like(values)
-        for k in range(PERMUTATIONS):
-            np.multiply(values, _FACTORS[k], out=buffer)
-            np.add(buffer, _OFFSETS[k], out=buffer)
-            np.minimum.reduceat(buffer, starts[:-1], out=part[k])
-        parts.append(part.T)
-    return np.concatenate(parts)
+    """MinHash signatures, (permutations, texts)."""
+    hashes, starts = _shingles(texts)
+    values = (hashes >> np.uint64(32)).astype(np.uint32)
+    signatures = np.empty((PERMUTATIONS, len(texts)), dtype=np.uint32)
+    buffer = np.empty_like(values)
+    for k in range(PERMUTATIONS):
+        np.multiply(values, _FACTORS[k], out=buffer)
+        np.add(buffer, _OFFSETS[k], out=buffer)
+        np.minimum.reduceat(buffer, starts[:-1], out=signatures[k])
+    return signatures
 
 
 def _rows_a_band(threshold: float) -> int:
@@ -178,81 +184,89 @@ def _rows_a_band(threshold: float) -> int:
     return 1
 
 
-def _candidates(signatures: NDArray[np.uint32], threshold: float) -> Integers:
+def _sketches(texts: Sequence[str], rows: int) -> tuple[Hashes, NDArray[np.uint8]]:
+    """What is kept of the signatures: a key of each band, (bands, texts), and a byte of
+    each value, (texts, permutations), a quarter of the whole."""
+    keys = np.empty((PERMUTATIONS // rows, len(texts)), dtype=np.uint64)
+    bytes_ = np.empty((len(texts), PERMUTATIONS), dtype=np.uint8)
+    done = 0
+    for batch in _batches(texts):
+        signatures = _signatures(batch)
+        here = slice(done, done + len(batch))
+        for band in range(len(keys)):
+            values = signatures[band * rows : (band + 1) * rows].astype(np.uint64)
+            keys[band, here] = (values * _BAND_FACTORS[:rows, None]).sum(axis=0)
+        bytes_[here] = signatures.astype(np.uint8).T
+        done += len(batch)
+    return keys, bytes_
+
+
+def _candidates(texts: Sequence[str], threshold: float) -> Integers:
     """Pairs that share a band and whose signatures agree nearly as often as they should."""
-    n = len(signatures)
-    rows = _rows_a_band(threshold)
-    keys = [
-        (signatures[:, k : k + rows].astype(np.uint64) * _BAND_FACTORS[:rows]).sum(axis=1)
-        for k in range(0, PERMUTATIONS - rows + 1, rows)
-    ]
+    n = len(texts)
+    keys, bytes_ = _sketches(texts, _rows_a_band(threshold))
     # A byte of each value is enough to compare; a pair at the threshold agrees less
     # often than this only beyond four standard deviations.
-    bytes_ = np.ascontiguousarray(signatures.astype(np.uint8))
     spread = (threshold * (1.0 - threshold) / PERMUTATIONS) ** 0.5
     least = PERMUTATIONS * (threshold - 4.0 * spread)
     window = max(MIN_WINDOW, MAX_COMPARED // (len(keys) * max(n, 1)))
-    found = [np.empty(0, dtype=np.int64)]
+    most = max(MIN_FOUND, MAX_FOUND // (len(keys) * max(n, 1)))
+    found = np.empty(0, dtype=np.int64)
     for band, key in enumerate(keys):
         # Ordered by the next band inside a bucket, so that the window holds the nearest.
         order = np.lexsort((keys[(band + 1) % len(keys)], key))
         key = key[order]
         here = np.arange(n)
+        partners = np.zeros(n, dtype=np.int32)
+        new = [found]
         for step in range(1, window + 1):
             here = here[here + step < n]
-            here = here[key[here] == key[here + step]]
+            here = here[(key[here] == key[here + step]) & (partners[here] < most)]
             if not here.size:
                 break
             for some in np.array_split(here, 1 + here.size // _PAIRS):
                 i, j = order[some], order[some + step]
                 agree = (bytes_[i] == bytes_[j]).sum(axis=1, dtype=np.uint8) >= least
+                partners[some] += agree
                 i, j = i[agree], j[agree]
-                found.append(np.minimum(i, j) * n + np.maximum(i, j))
-    pairs = np.unique(np.concatenate(found))
-    return np.stack([pairs // max(n, 1), pairs % max(n, 1)], axis=1)
+                new.append(np.minimum(i, j) * n + np.maximum(i, j))
+        found = np.unique(np.concatenate(new))
+    return np.stack([found // max(n, 1), found % max(n, 1)], axis=1)
 
 
 def _verified(texts: Sequence[str], pairs: Integers, threshold: float) -> Integers:
-    """Keep the pairs (sorted) whose exact Jaccard similarity reaches the threshold."""
-    if not len(pairs):
-        return pairs
-    involved, local = np.unique(pairs, return_inverse=True)
-    local = local.reshape(pairs.shape)
-    ranks, starts = _distinct_shingles([texts[i] for i in involved])
-    sizes = np.diff(starts)
-    firsts, begins = np.unique(local[:, 0], return_index=True)
-    ends = np.append(begins[1:], len(pairs))
-    shared = np.empty(len(pairs), dtype=np.int64)
-    # The set of one text at a time is marked in a table; its partners are looked up there.
-    marks = np.full(int(ranks.max()) + 1, -1, dtype=np.int32)
-    for first, begin, end in zip(firsts.tolist(), begins.tolist(), ends.tolist(), strict=True):
-        marks[ranks[starts[first] : starts[first + 1]]] = first
-        partners = local[begin:end, 1]
-        count = sizes[partners]
-        before = np.cumsum(count) - count
-        places = np.repeat(starts[partners] - before, count) + np.arange(count.sum())
-        shared[begin:end] = np.add.reduceat(marks[ranks[places]] == first, before, dtype=np.int64)
-    union = sizes[local].sum(axis=1) - shared
-    kept: Integers = pairs[shared >= threshold * union - 1e-9]
-    return kept
+    """Keep the pairs whose exact Jaccard similarity reaches the threshold."""
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    work = np.cumsum(lengths[pairs].sum(axis=1))
+    kept = [pairs[:0]]
+    start = 0
+    while start < len(pairs):
+        before = work[start - 1] if start else 0
+        end = int(np.searchsorted(work, before + _VERIFIED, side="right"))
+        some = pairs[start : min(max(end, start + 1), start + (1 << _PAIR_BITS))]
+        kept.append(some[_similarities(texts, some) >= threshold - 1e-9])
+        start += len(some)
+    return np.concatenate(kept)
 
 
-def _distinct_shingles(texts: Sequence[str]) -> tuple[NDArray[np.int32], Integers]:
-    """Number the shingles of all texts; returns (each text's set in turn, starts + end).
+def _similarities(texts: Sequence[str], pairs: Integers) -> NDArray[np.float64]:
+    """Exact Jaccard similarity of each pair, up to collisions of hashes of 49 bits.
 
-    Two shingles share a number only if their 64-bit hashes collide.
+    Every shingle of a pair becomes one number, pair | hash | side. Once sorted, repeats
+    within a text are equal, and what both texts have differs in the last bit only.
     """
-    hashes, starts = _shingles(texts)
-    owner = np.repeat(np.arange(len(texts)), np.diff(starts))
-    order = np.argsort(hashes, kind="stable")  # stable: a text's repeats stand together
-    in_order = hashes[order]
-    is_new = np.ones(len(order), dtype=bool)
-    is_new[1:] = in_order[1:] != in_order[:-1]
-    is_repeat = np.zeros(len(order), dtype=bool)
-    is_repeat[1:] = ~is_new[1:] & (owner[order][1:] == owner[order][:-1])
-    ranks = np.empty(len(order), dtype=np.int32)
-    ranks[order] = np.cumsum(is_new) - 1
-    keep = np.empty(len(order), dtype=bool)
-    keep[order] = ~is_repeat
-    sizes = np.bincount(owner[keep], minlength=len(texts))
-    return ranks[keep], np.concatenate([[0], np.cumsum(sizes)])
+    hashes, starts = _shingles([texts[i] for i in pairs.ravel().tolist()])
+    sides = np.repeat(np.arange(2 * len(pairs), dtype=np.uint64), np.diff(starts))
+    one = np.uint64(1)
+    shift = np.uint64(64 - _PAIR_BITS)
+    hashes >>= np.uint64(_PAIR_BITS + 1)
+    numbers = ((sides >> one) << shift) | (hashes << one) | (sides & one)
+    numbers.sort()
+    is_first = np.ones(len(numbers), dtype=bool)
+    is_first[1:] = numbers[1:] != numbers[:-1]
+    numbers = numbers[is_first]
+    is_shared = (numbers[1:] >> one) == (numbers[:-1] >> one)
+    owners = (numbers >> shift).astype(np.int64)
+    shared = np.bincount(owners[1:][is_shared], minlength=len(pairs))
+    union: NDArray[np.int64] = np.bincount(owners, minlength=len(pairs)) - shared
+    return shared / union

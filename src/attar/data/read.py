@@ -1,7 +1,7 @@
 """Rows from files, texts from a stream.
 
 Formats go by suffix: `.jsonl`/`.ndjson`, `.csv`, `.tsv` (with a header) and, where
-no label is needed, `.txt` (a text a line); each also with `.gz`. Every problem is a
+no label is needed, `.txt` (a text a line), each also with `.gz`; and `.parquet`. Every problem is a
 DataError that names the file, the row, the field and the mend. It does not clean:
 apart from rows that cannot be decoded, which it drops where that is allowed, what
 stands in the file comes out.
@@ -14,11 +14,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from sys import intern
 from typing import Any, BinaryIO, Literal
 
 from attar.data.lines import lines_of, opened
+from attar.data.parquet import parquet_records
 from attar.data.reasons import ENCODING
-from attar.data.records import Lines, no_field, records, short, sniffed
+from attar.data.records import Lines, Records, no_field, records, short, sniffed
 from attar.errors import DataError
 from attar.recipe import DataSection
 from attar.types import Dropped, Row
@@ -28,7 +30,8 @@ InputKind = Literal["auto", "jsonl", "csv", "lines"]
 MAX_TEXT_CHARACTERS = 1_000_000
 MAX_BAD_SHARE = 0.01
 MIN_ROWS_FOR_SHARE = 10
-SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+LINE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+PARQUET = ".parquet"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -84,30 +87,43 @@ def _read_file(
     suffix = _format_of(path, labeled)
     rows: list[Row] = []
     dropped: list[Dropped] = []
-    with opened(path) as stream:
-        for number, values in records(lines_of(stream, path.name), suffix, path.name, fields.text):
-            row = _row(values, fields, path.name, number, labeled)
-            if strict:
-                _check_decoded(row)
-            if not strict and _is_damaged(row):
-                dropped.append(Dropped(_printable(row), ENCODING))
-            else:
-                rows.append(row)
+    for number, values in _records(path, suffix, fields, labeled):
+        row = _row(values, fields, path.name, number, labeled)
+        if strict:
+            _check_decoded(row)
+        if not strict and _is_damaged(row):
+            dropped.append(Dropped(_printable(row), ENCODING))
+        else:
+            rows.append(row)
     _check_share(path, len(rows), dropped)
     return rows, dropped
 
 
+def _records(path: Path, suffix: str, fields: DataSection, labeled: bool) -> Records:
+    if suffix == PARQUET:
+        yield from parquet_records(path, fields, labeled)
+        return
+    with opened(path) as stream:
+        yield from records(lines_of(stream, path.name), suffix, path.name, fields.text)
+
+
 def _format_of(path: Path, labeled: bool) -> str:
-    name = path.name.lower().removesuffix(".gz")
-    suffix = next((s for s in SUFFIXES if name.endswith(s)), None)
+    name = path.name.lower()
+    if name.endswith(PARQUET):
+        return PARQUET
+    if name.endswith(PARQUET + ".gz"):
+        raise DataError(f"{path}: Parquet packs its columns itself. Unpack the file (gunzip).")
+    name = name.removesuffix(".gz")
+    suffix = next((s for s in LINE_SUFFIXES if name.endswith(s)), None)
     if suffix is None:
         raise DataError(
-            f"{path}: unknown kind of file. Expected a name ending in {', '.join(SUFFIXES)}, "
-            "each also with .gz; write other formats as .jsonl, one JSON object a line."
+            f"{path}: unknown kind of file. Expected a name ending in "
+            f"{', '.join(LINE_SUFFIXES)}, each also with .gz, or in {PARQUET}; "
+            "write other formats as .jsonl, one JSON object a line."
         )
     if suffix == ".txt" and labeled:
         raise DataError(
-            f"{path}: a .txt file has no labels. Labeled rows need .jsonl, .csv or .tsv."
+            f"{path}: a .txt file has no labels. Labeled rows need .jsonl, .csv, .tsv or .parquet."
         )
     return suffix
 
@@ -140,7 +156,8 @@ def _row(
             f"{place}: the text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} "
             "can be read. Cut it into smaller ones, one row each."
         )
-    label = _name(values, "label", fields.label, place) if labeled else None
+    # Interned: there are few labels, and a million copies of them would fill the memory.
+    label = intern(_name(values, "label", fields.label, place)) if labeled else None
     group = None
     if fields.group is not None and (labeled or values.get(fields.group) not in (None, "")):
         group = _name(values, "group", fields.group, place)

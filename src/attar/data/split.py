@@ -65,15 +65,16 @@ def join_select(dataset: Dataset) -> Dataset:
 
 def _units(rows: Sequence[Row], clusters: Sequence[int], seed: int) -> list[list[Row]]:
     """Rows that must stay together, large units first, equal ones in an order of the seed."""
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[int | str, int] = {}  # a cluster's number or a group's key -> its first row
     pairs = []
     for i, (row, cluster) in enumerate(zip(rows, clusters, strict=True)):
-        pairs.append((seen.setdefault(("cluster", str(cluster)), i), i))
-        if row.group is not None:
-            pairs.append((seen.setdefault(("group", row.group), i), i))
+        for unit in (cluster,) if row.group is None else (cluster, row.group):
+            first = seen.setdefault(unit, i)
+            if first != i:
+                pairs.append((first, i))
     members: dict[int, list[Row]] = defaultdict(list)
-    for row, unit in zip(rows, connect(len(rows), pairs).tolist(), strict=True):
-        members[unit].append(row)
+    for row, number in zip(rows, connect(len(rows), pairs).tolist(), strict=True):
+        members[number].append(row)
 
     def rank(unit: list[Row]) -> tuple[int, bytes, bytes]:
         smallest = min(normalize(row.text) for row in unit)
@@ -113,7 +114,8 @@ def _place(
     in_train: set[str] = set()
     placed: dict[str, list[list[Row]]] = {name: [] for name in names}
     for unit in units:
-        counts = Counter(row.label or "" for row in unit)
+        # Nearly all units of a large set are one row, and a Counter takes its time.
+        counts = Counter(row.label or "" for row in unit) if unit[1:] else {unit[0].label or "": 1}
         name = _most_lacking(counts, left, names) if in_train.issuperset(counts) else names[0]
         placed[name].append(unit)
         for label, n in counts.items():
@@ -123,12 +125,16 @@ def _place(
     return placed
 
 
-def _most_lacking(counts: Counter[str], left: Quotas, names: Sequence[str]) -> str:
+def _most_lacking(counts: Mapping[str, int], left: Quotas, names: Sequence[str]) -> str:
     """The split where most rows of a unit are wanted; of equals, the one that lacks most."""
 
     def gain(name: str) -> tuple[int, int]:
-        lack = {label: max(left[label][name], 0) for label in counts}
-        return sum(min(n, lack[label]) for label, n in counts.items()), sum(lack.values())
+        wanted = lacking = 0
+        for label, n in counts.items():
+            lack = max(left[label][name], 0)
+            wanted += min(n, lack)
+            lacking += lack
+        return wanted, lacking
 
     return max(names, key=gain)
 
