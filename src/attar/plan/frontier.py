@@ -32,7 +32,7 @@ def infeasible(
         latency = latency_of(shape, source, start, context)
         lines.append(
             f"  {shape.name:24} {smallest:6.3f} MB  {latency:6.3f} ms  "
-            f"accuracy on select {found.figures.get('accuracy', 0.0):.3f}"
+            f"score on select {found.score:.3f}"
         )
     return InfeasibleError(
         f"no student meets the budget ({_words(budget)}).\n"

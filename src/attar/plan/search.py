@@ -37,24 +37,18 @@ FEW = 5_000  # texts under which visits are cheap to save: a first build is a ma
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A student that a trial measured on the select split. shape: None keeps the start's
-    own. size_bytes: of the draft, which the report and golden examples will add to."""
+    own. size_bytes: of the draft, which the report and golden examples will add to. score:
+    what the search maximizes (the task's `score` of the figures)."""
 
     shape: Shape | None
     size_bytes: int
     parameters: int
     figures: Mapping[str, float]
+    score: float
 
     @property
     def name(self) -> str:
         return self.shape.name if self.shape is not None else "the start's own shape"
-
-    @property
-    def score(self) -> float:
-        """What the search maximizes: accuracy in scope, and where there are rows out of
-        scope the mean of that and of telling the two apart."""
-        accuracy = self.figures.get("accuracy", 0.0)
-        apart = self.figures.get("oos_auroc")
-        return accuracy if apart is None else (accuracy + apart) / 2
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -130,11 +124,13 @@ def measure(shape: Shape | None, start: Artifact, context: Context) -> Candidate
         context.columns,
         context.out_of_scope,
     ).metrics()
+    known = {key: value for key, value in figures.items() if value is not None}
     return Candidate(
         shape,
         draft.size_bytes,
         Model.load(trained.folder).parameters_count,
-        {key: value for key, value in figures.items() if value is not None},
+        known,
+        context.task.score(known),
     )
 
 

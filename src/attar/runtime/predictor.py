@@ -158,14 +158,13 @@ class Predictor:
         return failures
 
     def _replay(self, example: Mapping[str, Any]) -> str | None:
-        text, label, score = (example.get(key) for key in ("text", "label", "score"))
+        text, score = example.get("text"), example.get("score")
         if not isinstance(text, str) or not isinstance(score, int | float):
             return "is not a golden example: expected text, label, score and abstained"
         answer = self(text)
-        if answer.label != label:
-            return f"label {answer.label!r} instead of {label!r} for {text[:80]!r}"
-        if not abs(answer.score - score) <= GOLDEN_TOLERANCE:
-            return f"score {answer.score:.4f} instead of {score:.4f} for {text[:80]!r}"
+        problem = answer.differs(example, GOLDEN_TOLERANCE)
+        if problem:
+            return f"{problem} for {text[:80]!r}"
         if answer.abstained != example.get("abstained") and not self._near_threshold(text):
             return f"abstained is {answer.abstained} for {text[:80]!r}"
         return None
