@@ -24,7 +24,7 @@ from attar.plan.search import (
     student_passes,
     trial,
 )
-from attar.plan.start import longest_text, start_artifact, student_location
+from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import frozen_teacher, make_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
@@ -69,8 +69,10 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
     student_at, values["start"] = student_location(recipe)
     values["max_length"] = longest_text(teacher_at, joined)
     longest = int(values["max_length"].value)
-    teacher_start = start_artifact(teacher_at, longest, context)
-    start = start_artifact(student_at, longest, context)
+    values["windows"] = most_windows(teacher_at, longest, joined)
+    windows = int(values["windows"].value)
+    teacher_start = start_artifact(teacher_at, longest, context, windows)
+    start = start_artifact(student_at, longest, context, windows)
     trimmed = TrimVocabulary().apply(start, joined)
     shapes = _shapes(trimmed, budget, joined, values)
     if not shapes:
