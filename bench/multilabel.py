@@ -118,9 +118,8 @@ def rivals(name: str, options: argparse.Namespace) -> dict[str, dict[str, float 
     for title, learner in (
         ("linear SVM", LinearSVC()),
         ("linear SVM, balanced", LinearSVC(class_weight="balanced")),
-        ("logistic regression", LogisticRegression(C=10.0, max_iter=1000)),
         ("logistic regression, balanced",
-         LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced")),
+         LogisticRegression(C=10.0, solver="liblinear", class_weight="balanced")),
     ):  # fmt: skip
         for count in (x.shape[1], min(fitting, x.shape[1])):
             kept = np.sort(np.argsort(-strength, kind="stable")[:count])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from attar.evaluate.statistics import clopper_pearson, holm
 from attar.types import Row
+from attar.words import words_of
 
 Choice = TypeVar("Choice")
 
@@ -203,7 +204,7 @@ def _without_punctuation(text: str) -> str:
 
 
 def _length(text: str) -> str:
-    words = len(text.split())
+    words = len(words_of(text))
     return next(name for name, most in LENGTHS if most is None or words <= most)
 
 

@@ -43,10 +43,12 @@ def slices(report: Mapping[str, Any]) -> Html:
     parts = [row for row in found if row["name"] != "as written"] or found
     named = records({"worst": [report.get("worst_slice")]}, "worst", *_SLICE)
     worst = named[0] if named else min(parts, key=lambda row: (row["upper"], row["accuracy"]))
-    said = (
-        f"Weakest: {_kind(worst['kind'])[1]} “{worst['name']}”, {percent(worst['accuracy'])} right "
+    said = join(
+        f"Weakest: {_kind(worst['kind'])[1]} “",
+        tag("bdi", worst["name"]),
+        f"”, {percent(worst['accuracy'])} right "
         f"on {counted(worst['rows'], 'row')} ({percent(worst['lower'])} to "
-        f"{percent(worst['upper'])}). Of all slices its upper bound is the lowest."
+        f"{percent(worst['upper'])}). Of all slices its upper bound is the lowest.",
     )
     overall = dig(report, "metrics", "accuracy") or dig(report, "metrics", "subset_accuracy")
     axis = spanning(
