@@ -171,7 +171,7 @@ def test_an_infeasible_size_names_the_nearest(desk: Desk, tmp_path: Path) -> Non
     with pytest.raises(InfeasibleError, match=r"nearest feasible budget: size_mb = 0\.\d+") as e:
         desk.rebuild(out, "[budget]\nsize_mb = 0.01\n")
     assert e.value.exit_code == 3
-    assert "accuracy on select" in str(e.value)
+    assert "score on select" in str(e.value)
     assert not out.exists()
     # What it names is feasible.
     nearest = str(e.value).split("size_mb = ")[2].split()[0].rstrip(",")

@@ -19,7 +19,7 @@ from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import cpu_name
 from attar.evaluate.ledger import count_seal
 from attar.evaluate.report import full_report, versions
-from attar.evaluate.teacher import teacher_quality
+from attar.evaluate.teacher import settings_of, teacher_quality
 from attar.evidence import Evidence, Exact, Quantile
 from attar.files import write_atomically
 from attar.passes import Artifact, Context
@@ -86,7 +86,8 @@ def build(
     draft, handover = _draft(model, plan, recipe)
     progress.say("evaluating on the certify split")
     seals = count_seal(recipe.work, dataset.certify, draft.content_sha256)
-    report = _evaluate(draft, handover, plan, recipe.claims, seals) | {"data": summary(dataset)}
+    report = _evaluate(draft, handover, plan, recipe.claims, seals)
+    report["data"] = summary(dataset, task)
     measurements = _measure(draft, recipe.claims, time.perf_counter() - started)
     record_build(recipe.work, draft.manifest["build"]["fingerprint"], trained)
     return full_report(_seal(draft, report, measurements, dataset, plan.budget, out, force))
@@ -122,6 +123,9 @@ def _evaluate(
     context = plan.context
     settings = draft.manifest["task_settings"]
     rows, oos = context.dataset.certify, context.out_of_scope
+    theirs = settings_of(
+        context.task, plan.teacher, context.dataset.calibrate, context.columns, oos
+    )
     examined = Examination(
         context.task,
         Predictor(draft),
@@ -130,6 +134,7 @@ def _evaluate(
         context.columns,
         oos,
         context.progress,
+        theirs,
     )
     inside = [row for row in rows if row.label != oos]
     decided = [claim for claim in claims if not measured(claim)]
@@ -150,7 +155,7 @@ def _evaluate(
             "name": plan.teacher.name,
             "model": plan.values["teacher.model"].value,
             "metrics": teacher_quality(
-                context.task, rows, plan.teacher, settings, context.columns, oos
+                context.task, rows, plan.teacher, theirs, context.columns, oos
             ),
         },
         "budget": plan.budget.as_dict(),
@@ -232,7 +237,6 @@ def _golden(predictor: Predictor, dataset: Dataset) -> bytes:
     chosen = rows[:: max(1, len(rows) // GOLDEN_EXAMPLES)][:GOLDEN_EXAMPLES]
     lines = []
     for row in chosen:
-        answer = predictor(row.text).to_json()
-        del answer["alternatives"]
+        answer = predictor(row.text).to_golden()
         lines.append(json.dumps({"text": row.text, **answer}, ensure_ascii=False))
     return ("\n".join(lines) + "\n").encode()

@@ -88,6 +88,60 @@ def weighted_auroc(
     return found
 
 
+def weighted_micro_f1(
+    gold: NDArray[np.bool_], named: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """F1 = 2TP / (2TP + FP + FN) over all pairs of row and label, (draws,); NaN where there
+    is no label at all. gold, named: (rows, labels). weights: (draws, rows), how often a row
+    counts."""
+    both = (gold & named).sum(axis=1, dtype=np.float64)  # (rows,)
+    either = gold.sum(axis=1, dtype=np.float64) + named.sum(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = 2 * (weights @ both) / (weights @ either)
+    return found
+
+
+def weighted_mean_f1(
+    gold: NDArray[np.bool_], named: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean over labels of F1 (macro-F1), (draws,), of the labels that a draw's rows have or
+    are given. Shapes as in `weighted_micro_f1`."""
+    both = weights @ (gold & named).astype(np.float64)  # (draws, labels)
+    either = weights @ (gold.astype(np.float64) + named)
+    f1 = np.divide(2 * both, either, out=np.zeros_like(both), where=either > 0)
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = f1.sum(axis=1) / (either > 0).sum(axis=1)
+    return found
+
+
+def average_precision(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Precision averaged over the steps of recall, both (n,); NaN without positives.
+
+    As scikit-learn's average_precision_score: no interpolation, equal scores are one step.
+    """
+    if not positive.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # the end of each tie
+    hits = np.cumsum(positive[order])[last]
+    precision = hits / (last + 1)
+    return float((precision * np.diff(hits, prepend=0)).sum() / hits[-1])
+
+
+def best_f1_threshold(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """The threshold t for which "scores >= t" has the highest F1; midway between neighboring
+    scores, of equal optima the highest. None without positives. Both (n,)."""
+    if not positive.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.flatnonzero(np.diff(ranked, append=-np.inf))
+    f1 = 2 * np.cumsum(positive[order])[last] / (last + 1 + positive.sum())
+    best = last[int(np.argmax(f1))]
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return float((ranked[best] + below) / 2)
+
+
 def expected_calibration_error(
     scores: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10
 ) -> float:
@@ -124,6 +178,19 @@ def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     e = np.exp(shifted)
     shares: NDArray[np.float64] = e / e.sum(axis=-1, keepdims=True)
     return shares
+
+
+def sigmoid(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)), in double precision and without overflow."""
+    wide = logits.astype(np.float64)
+    shares: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * wide))
+    return shares
+
+
+def logit(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of `sigmoid`; shares are kept a hair away from 0 and 1."""
+    kept = np.clip(shares, 1e-9, 1 - 1e-9)
+    return np.log(kept) - np.log1p(-kept)
 
 
 def _same_length(gold: Sequence[str], predicted: Sequence[str]) -> None:

@@ -22,7 +22,11 @@ FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen")
 
 @dataclass(frozen=True, slots=True)
 class DataSection:
-    """Where the rows are and what their fields are called."""
+    """Where the rows are and what their fields are called.
+
+    label_separator: between the labels of a multilabel row that gives them as one text,
+    as CSV must; JSON lists need none.
+    """
 
     train: tuple[Path, ...]
     test: tuple[Path, ...] = ()
@@ -31,6 +35,7 @@ class DataSection:
     label: str = "label"
     group: str | None = None
     out_of_scope: str | None = None
+    label_separator: str = "|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             label=_text(data, "label", "[data]") or "label",
             group=_text(data, "group", "[data]"),
             out_of_scope=_text(data, "out_of_scope", "[data]"),
+            label_separator=_text(data, "label_separator", "[data]") or "|",
         ),
         teacher=_teacher(_table(table, "teacher")),
         student=_student(_table(table, "student"), folder),

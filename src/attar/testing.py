@@ -23,7 +23,8 @@ from attar.bundle import Bundle, content_hash, read_bundle
 from attar.errors import BundleError, DataError, OutputError
 from attar.evaluate.report import as_text, full_report
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
-from attar.types import Prediction, Row, Silent, Task
+from attar.tasks.label_sets import name_of
+from attar.types import LabelSet, Prediction, Row, Silent, Task
 
 if TYPE_CHECKING:  # passes need the training extra, bundles and tasks do not
     from attar.passes import Artifact, Context, Pass
@@ -53,7 +54,8 @@ def check_task(task: Task, rows: Sequence[Row] | None = None, out_of_scope: str 
     rows: a small example, if labels mean more to the task than names; it must hold
     rows with the label `out_of_scope`.
     """
-    rows = list(rows) if rows is not None else _example_rows(out_of_scope)
+    if rows is None:
+        rows = _example_sets() if task.label_sets else _example_rows(out_of_scope)
     _expect(isinstance(task.name, str) and task.name.isidentifier(), "name: one plain word")
     capabilities = task.capabilities
     _expect(
@@ -64,7 +66,8 @@ def check_task(task: Task, rows: Sequence[Row] | None = None, out_of_scope: str 
     task.check(rows)
     _expect_error(DataError, lambda: task.check([]), "check: no rows must be a DataError")
     inside = [row for row in rows if row.label != out_of_scope]
-    for label, chosen in ((out_of_scope, rows), (out_of_scope, inside), (None, inside)):
+    scopes = [(out_of_scope, rows), (out_of_scope, inside), (None, inside)]
+    for label, chosen in scopes[-1:] if task.label_sets else scopes:
         _check_decoding(task, chosen, label)
 
 
@@ -126,6 +129,14 @@ def _example_rows(out_of_scope: str) -> list[Row]:
     ]
 
 
+def _example_sets() -> list[Row]:
+    sets: tuple[list[str], ...] = (["b"], ["a", "b"], [], ["c c", "a"], ["c c"], ["b"], [])
+    return [
+        Row(f"text {i} of {len(labels)}", name_of(labels), None, "example", i)
+        for i, labels in enumerate(sets, 1)
+    ]
+
+
 def _check_decoding(task: Task, rows: Sequence[Row], out_of_scope: str | None) -> None:
     where = f"(out of scope: {out_of_scope!r}, {len(rows)} rows)"
     columns = task.targets(rows, out_of_scope)
@@ -140,14 +151,16 @@ def _check_decoding(task: Task, rows: Sequence[Row], out_of_scope: str | None) -
         task.check_manifest(manifest)
         logits = np.full((len(rows), len(columns)), -8.0, np.float32)
         for i, row in enumerate(rows):
-            if row.label in columns:
-                logits[i, columns.index(row.label)] = 8.0
+            for label in task.labels_of(row.label):
+                logits[i, columns.index(label)] = 8.0
         answers = task.decode({"logits": logits}, manifest)
         _expect(len(answers) == len(rows), f"decode: one answer a row {where}")
         for i, answer in enumerate(answers):
             alone = task.decode({"logits": logits[i : i + 1]}, manifest)
             _expect(alone == [answer], f"decode: row {i} alone is answered otherwise {where}")
             _expect(_json(answer.to_json()) == answer.to_json(), "to_json: must survive JSON")
+            differs = answer.differs(_json(answer.to_golden()), 1e-5)
+            _expect(differs is None, f"to_golden: differs from its own answer: {differs}")
         _check_metrics(task, rows, answers, out_of_scope, where)
         _expect_error(
             BundleError,
@@ -294,7 +307,8 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
     alone = [predictor(text) for text in texts]
     for text, answer in zip(texts, alone, strict=True):
         shown = ascii(text[:40])
-        _expect(answer.label in predictor.labels, f"label: {answer.label!r} for {shown}")
+        known = set(answer.named) <= set(predictor.labels)
+        _expect(known, f"label: {answer.label!r} for {shown}")
         _expect(math.isfinite(answer.score) and 0.0 <= answer.score <= 1.0 + 1e-9,
                 f"score: {answer.score} for {shown}")  # fmt: skip
         _expect(predictor(text) == answer, f"the second answer differs for {shown}")
@@ -302,9 +316,17 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
     _expect(one_by_one == alone, "batch_tokens=1: answers differ from those of single texts")
     # Dynamic quantization scales over the batch: equal within what golden examples allow.
     for text, answer, among in zip(texts, alone, predictor(texts), strict=True):
-        scores = dict(among.alternatives) | {among.label: among.score}
-        near = abs(scores.get(answer.label, 0.0) - answer.score) <= GOLDEN_TOLERANCE
+        near = _nearly(answer, among)
         _expect(near, f"among others {text[:40]!a} scores otherwise: {answer} and {among}")
+
+
+def _nearly(answer: Prediction, among: Prediction) -> bool:
+    """Whether an answer from a batch scores what was named alone as it was scored alone."""
+    if isinstance(answer, LabelSet) and isinstance(among, LabelSet):
+        mine, theirs = (dict((*a.labels, *a.alternatives)) for a in (answer, among))
+        return all(abs(mine[label] - theirs[label]) <= GOLDEN_TOLERANCE for label in mine)
+    scores = dict(among.alternatives) | {among.label: among.score}
+    return abs(scores.get(answer.label, 0.0) - answer.score) <= GOLDEN_TOLERANCE
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from attar.evidence import Evidence
 
 Item = TypeVar("Item")
+SHOWN_ALTERNATIVES = 3
 
 #: What an engine returns: output name -> array whose first axis is the batch.
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -75,13 +76,79 @@ class Prediction:
     abstained: bool = False
     alternatives: tuple[Alternative, ...] = ()
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The labels that the answer gives to the text."""
+        return (self.label,)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "label": self.label,
             "score": round(self.score, 6),
             "abstained": self.abstained,
-            "alternatives": [[a.label, round(a.score, 6)] for a in self.alternatives],
+            "alternatives": _pairs(self.alternatives),
         }
+
+    def to_golden(self) -> dict[str, Any]:
+        """What a golden example holds of the answer: enough for `differs`."""
+        return {key: value for key, value in self.to_json().items() if key != "alternatives"}
+
+    def differs(self, example: Mapping[str, Any], tolerance: float) -> str | None:
+        """How the answer differs from a golden one beyond `tolerance` in the score."""
+        if self.label != example.get("label"):
+            return f"label {self.label!r} instead of {example.get('label')!r}"
+        return _score_differs("score", self.score, example.get("score"), tolerance)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet(Prediction):
+    """An answer that gives a text any number of labels.
+
+    label: the set's one name (`tasks.label_sets`). score: how likely exactly this set is,
+    were the labels independent. alternatives: every other label, the one nearest to
+    being named first. labels: those named, the surest first.
+    """
+
+    labels: tuple[Alternative, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        return tuple(label for label, _ in self.labels)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "labels": _pairs(self.labels),
+            "score": round(self.score, 6),
+            "abstained": self.abstained,
+            "alternatives": _pairs(self.alternatives[:SHOWN_ALTERNATIVES]),
+        }
+
+    def to_golden(self) -> dict[str, Any]:
+        # With the alternatives: a label may pass its threshold only by rounding.
+        return self.to_json()
+
+    def differs(self, example: Mapping[str, Any], tolerance: float) -> str | None:
+        theirs = dict(example.get("labels") or ())
+        known = theirs | dict(example.get("alternatives") or ())
+        mine = dict((*self.labels, *self.alternatives))
+        for label in sorted({*self.named, *theirs}):
+            if label not in known or label not in mine:
+                return f"labels {[*self.named]} instead of {[*theirs]}"
+            problem = _score_differs(f"{label!r}", mine[label], known[label], tolerance)
+            if problem:
+                return problem
+        return None
+
+
+def _pairs(found: Iterable[Alternative]) -> list[list[Any]]:
+    return [[label, round(score, 6)] for label, score in found]
+
+
+def _score_differs(what: str, score: float, other: Any, tolerance: float) -> str | None:
+    if isinstance(other, int | float) and abs(score - other) <= tolerance:
+        return None
+    shown = f"{other:.4f}" if isinstance(other, int | float) else repr(other)
+    return f"{what} {score:.4f} instead of {shown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +160,29 @@ class Derived:
 
 
 class Task(Protocol):
-    """What a model does: its targets, how outputs become answers, how answers are scored."""
+    """What a model does: its targets, how outputs become answers, how answers are scored.
+
+    label_sets: a row's label is the name of a set of labels (`tasks.label_sets`).
+    acceptances: the ways in which it can tell whether to answer, the cheapest first.
+    """
 
     name: str
+    label_sets: bool
     capabilities: tuple[str, ...]
+    acceptances: tuple[str, ...]
     claim_metrics: tuple[str, ...]
 
     def check(self, rows: Sequence[Row]) -> None:
         """Raise DataError where labeled rows cannot be learned from."""
 
+    def labels_of(self, label: str | None) -> tuple[str, ...]:
+        """The labels that a row's `label` stands for."""
+
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
         """The names of the model's output columns, in order."""
+
+    def gold(self, rows: Sequence[Row], targets: Sequence[str]) -> NDArray[np.int64]:
+        """What the head learns for each row: (rows,) or (rows, columns); -1 is unknown."""
 
     def check_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Raise BundleError where a bundle's `task_settings` cannot be decoded with."""
@@ -124,6 +203,20 @@ class Task(Protocol):
     def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> NDArray[np.float64]:
         """How sure the model is that it should answer, (batch,); under the threshold it
         abstains."""
+
+    def tuned(
+        self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Further settings of `decode`, fixed on rows that nobody learned from."""
+
+    def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
+        """Mean negative log-likelihood of the gold labels; NaN without rows."""
+
+    def mean(self, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits of the mean of several models' probabilities, (n, columns) each."""
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        """What the search over students maximizes, of its `metrics`."""
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None

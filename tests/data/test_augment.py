@@ -26,3 +26,20 @@ def test_copies_differ_by_round_and_seed_and_stay_alike() -> None:
     words = {word for text in texts for word in text.split()}
     known = [word in words for text in made for word in text.split()]
     assert sum(known) > 0.9 * len(known)
+
+
+def test_chinese_is_altered_within_its_words() -> None:
+    """A text without spaces is no single word that is dropped or kept whole."""
+    texts = [f"请取消我昨天的第{c}个订单我想要退款谢谢" for c in "一二三四五六七八九十"]
+    made = altered_copies(texts, 5, seed=0)
+    assert all(made)
+    assert sum(text not in texts for text in made) > 0.8 * len(made)
+    assert {c for text in made for c in text} <= {c for text in texts for c in text}
+
+
+def test_wrong_letters_are_of_the_text_itself() -> None:
+    texts = ["отмените мой заказ пожалуйста", "где сейчас моя посылка"] * 20
+    made = altered_copies(texts, 10, seed=0)
+    assert not any(c.isascii() and c.isalpha() for text in made for c in text)
+    words = {word for text in texts for word in text.split()}
+    assert any(word not in words for text in made for word in text.split())

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("scipy.stats")
 
-from attar.evaluate.examine import SHOWN_CHARACTERS, SHOWN_ROWS, Examination, gold_columns
+from attar.evaluate.examine import SHOWN_CHARACTERS, SHOWN_ROWS, Examination
 from attar.runtime.predictor import load
 from attar.tasks import TASKS
 from attar.types import Row
@@ -91,9 +91,3 @@ def test_out_of_scope_rows_only(tiny_bundle: Path) -> None:
     assert found["worst_slice"] is None
     assert found["reliability"] is None
     assert outside.curve(None) == []
-
-
-def test_columns_of_gold_labels() -> None:
-    settings = {"labels": ["a", "b"], "out_of_scope": "oos"}
-    rows = [Row("1", "b"), Row("2", "oos"), Row("3", "new"), Row("4", None)]
-    assert gold_columns(rows, settings).tolist() == [1, 2, -1, -1]

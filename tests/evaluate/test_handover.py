@@ -128,8 +128,16 @@ def test_the_temperature_is_found_again(temperature: float, seed: int) -> None:
     logits = generator.normal(size=(4000, 5)).astype(np.float32) * 2
     shares = softmax(logits / temperature)
     gold = [int(generator.choice(5, p=row)) for row in shares]
-    assert fit_temperature(logits, gold) == pytest.approx(temperature, rel=0.15)
-    assert fit_temperature(logits[:0], []) == 1.0
+    names = [str(i) for i in range(5)]
+    rows = [Row("a text", names[column]) for column in gold]
+    plain = CLASSIFY.settings(names, None)
+
+    def loss(tried: float, count: int | None = None) -> float:
+        tempered = {**plain, "temperature": tried}
+        return CLASSIFY.log_loss({"logits": logits[:count]}, rows[:count], tempered)
+
+    assert fit_temperature(loss) == pytest.approx(temperature, rel=0.15)
+    assert fit_temperature(lambda tried: loss(tried, 0)) == 1.0
 
 
 def test_distances_are_mahalanobis() -> None:

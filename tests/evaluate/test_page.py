@@ -371,10 +371,13 @@ def test_the_weakest_slice_is_named_and_long_lists_are_folded() -> None:
     report = full()
     report["slices"][5] |= {"accuracy": 0.5, "lower": 0.4, "upper": 0.6, "rows": 100}
     page = as_html(report)
-    assert f"Weakest: label “{LABELS[5]}”, 50.0% right on 100 rows (40.0% to 60.0%)." in page
+    assert (
+        f"Weakest: label “<bdi>{LABELS[5]}</bdi>”, 50.0% right on 100 rows (40.0% to 60.0%)."
+        in page
+    )
     assert "12 more" in page
     named = as_html({**report, "worst_slice": report["slices"][0]})
-    assert f"Weakest: label “{LABELS[0]}”" in named
+    assert f"Weakest: label “<bdi>{LABELS[0]}</bdi>”" in named
 
 
 def test_costs_stand_beside_large_models() -> None:

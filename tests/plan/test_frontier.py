@@ -80,7 +80,7 @@ def test_the_command(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def scored(name: int, size: int, score: float, trial: float = SHORT) -> Candidate:
-    return Candidate(Shape((), name), size, 1, {"accuracy": score}, trial)
+    return Candidate(Shape((), name), size, 1, {"accuracy": score}, score, trial)
 
 
 def test_the_regret_of_a_frontier_is_within_its_size() -> None:

@@ -22,6 +22,7 @@ from attar.plan.search import FEW, Candidate, distillation, quick_enough, shape_
 from attar.plan.start import longest_text, start_artifact
 from attar.plan.teacher import frozen_teacher, make_teacher
 from attar.recipe import Budget, TeacherSection
+from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model
 from attar.train.shapes import REPORTS, Shape, Source
 from attar.types import Derived, Row
@@ -47,7 +48,7 @@ SHAPES = {
 
 
 def candidate(name: str, size: int, **figures: float) -> Candidate:
-    return Candidate(SHAPES[name], size, 1, figures)
+    return Candidate(SHAPES[name], size, 1, figures, CLASSIFY.score(figures))
 
 
 def test_the_best_that_fits_wins() -> None:
@@ -56,7 +57,7 @@ def test_the_best_that_fits_wins() -> None:
     large = candidate("large", 900_000, accuracy=0.9, agreement=0.9)
     fat = candidate("fat", 1_000_001 - REPORTS, accuracy=0.99)
     assert _best((small, large, fat), budget) is large
-    assert _best((small, replace(large, figures=small.figures)), budget) is small
+    assert _best((small, replace(large, figures=small.figures, score=small.score)), budget) is small
     told_apart = candidate("oos", 900_000, accuracy=0.85, oos_auroc=0.99)
     confused = candidate("none", 900_000, accuracy=0.86, oos_auroc=0.6)
     assert _best((confused, told_apart), budget) is told_apart

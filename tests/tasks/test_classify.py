@@ -226,3 +226,8 @@ def test_evidence_by_hand() -> None:
         CLASSIFY.evidence([Row("1", "a")], [Prediction("a", 1.0)], None, None)["accuracy"].groups
         is None
     )
+
+
+def test_columns_of_gold_labels() -> None:
+    rows = [Row("1", "b"), Row("2", "oos"), Row("3", "new"), Row("4", None)]
+    assert CLASSIFY.gold(rows, ["a", "b", "oos"]).tolist() == [1, 2, -1, -1]

@@ -23,11 +23,12 @@ def curate(recipe: Path, as_json: bool, seed: int) -> None:
     from attar.tasks import TASKS
 
     checked = read_recipe(recipe)
-    dataset = run(TASKS.get(checked.task), checked.data, seed=seed)
+    task = TASKS.get(checked.task)
+    dataset = run(task, checked.data, seed=seed)
     path = checked.work / "dropped.jsonl"
     checked.work.mkdir(parents=True, exist_ok=True)
     save_dropped(dataset, path)
-    found = summary(dataset)
+    found = summary(dataset, task)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return

@@ -55,4 +55,5 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
             continue
         mark = "  (abstains: out of scope or unsure)" if answer.abstained else ""
         text = f"  {shown[number]}" if shown else ""
-        click.echo(f"{answer.label:24} {answer.score:6.1%}{text}{mark}")
+        named = ", ".join(answer.named) or "(none)"
+        click.echo(f"{named:24} {answer.score:6.1%}{text}{mark}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from attar.recipe import DataSection
     from attar.runtime.predictor import Predictor
 
 
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
 @click.option("--text", default="text", show_default=True, help="Field of the text.")
 @click.option("--label", default="label", show_default=True, help="Field of the label.")
 @click.option("--group", help="Field of rows that belong together.")
+@click.option("--label-separator", default="|", help="Between several labels in one text.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 def verify(
-    bundle: Path, data: Path | None, text: str, label: str, group: str | None, as_json: bool
+    bundle: Path,
+    data: Path | None,
+    text: str,
+    label: str,
+    group: str | None,
+    label_separator: str,
+    as_json: bool,
 ) -> int:
     """Check every hash in BUNDLE and replay its golden examples on this machine.
 
@@ -28,6 +36,7 @@ def verify(
     is broken.
     """
     from attar.errors import BundleError
+    from attar.recipe import DataSection
     from attar.runtime.predictor import load
 
     predictor = load(bundle)  # checks sizes and hashes
@@ -45,7 +54,10 @@ def verify(
     )
     if data is None:
         return 0
-    verdicts = _retest(predictor, data, text, label, group)
+    fields = DataSection(
+        (data,), text=text, label=label, group=group, label_separator=label_separator
+    )
+    verdicts = _retest(predictor, data, fields)
     if as_json:
         click.echo(json.dumps(verdicts, ensure_ascii=False, indent=2))
     else:
@@ -53,20 +65,18 @@ def verify(
     return 4 if any(claim["verdict"] == "broken" for claim in verdicts) else 0
 
 
-def _retest(
-    predictor: Predictor, data: Path, text: str, label: str, group: str | None
-) -> list[dict[str, Any]]:
+def _retest(predictor: Predictor, data: Path, fields: DataSection) -> list[dict[str, Any]]:
     from attar.cli.extras import need
-    from attar.recipe import DataSection
 
     need("verify", "attar verify --data")
     from attar.cli.progress import Bars
     from attar.data.read import read_rows
     from attar.data.split import in_order
     from attar.evaluate.retest import retest
+    from attar.tasks import TASKS
 
-    fields = DataSection((data,), text=text, label=label, group=group)
-    rows, _ = read_rows((data,), fields, labeled=True, strict=True)
+    task = TASKS.get(predictor.manifest["task"])
+    rows, _ = read_rows((data,), fields, labeled=True, strict=True, label_sets=task.label_sets)
     with Bars() as progress:
         # Which row of a group counts must not depend on the order in the file.
         return retest(predictor, in_order(rows), progress)

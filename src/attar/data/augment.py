@@ -2,7 +2,9 @@
 
 Copies are not trusted to keep their label; only the teacher's answer to the copy is
 used. Alterations, chosen a copy at random from a seed: two texts spliced, words
-dropped, neighbors swapped, letters mistyped. Augmenting distillation this way goes
+dropped, neighbors swapped, letters mistyped. What a word is in scripts without spaces,
+`words` says; wrong letters are the keyboard's where a word is plain ASCII, else others of
+the same text, so of its script. Augmenting distillation this way goes
 back to Tang et al. 2019 and TinyBERT (Jiao et al. 2020, §3.3); no model is needed
 to make the copies.
 """
@@ -11,6 +13,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+
+from attar.words import words_of
 
 SPLICE = 0.4  # share of copies that continue with another text's ending
 DROP_WORD = 0.1
@@ -26,19 +30,29 @@ def altered_copies(texts: Sequence[str], copies: int, seed: int) -> list[str]:
 
 
 def _alter(text: str, texts: Sequence[str], rng: random.Random) -> str:
-    words = text.split()
+    words = words_of(text)
     if rng.random() < SPLICE:
-        other = rng.choice(texts).split()
+        other = words_of(rng.choice(texts))
         cut = max(1, round(len(words) * rng.uniform(0.3, 0.8)))
         words = words[:cut] + other[round(len(other) * rng.uniform(0.3, 0.8)) :]
     words = [word for word in words if rng.random() >= DROP_WORD] or words
     for i in range(len(words) - 1):
         if rng.random() < SWAP_WORDS:
-            words[i], words[i + 1] = words[i + 1], words[i]
-    return " ".join(_mistype(word, rng) for word in words)
+            words[i : i + 2] = _swapped(words[i], words[i + 1])
+    altered = (_space(word) + _mistype(word.removeprefix(" "), text, rng) for word in words)
+    return "".join(altered).removeprefix(" ")
 
 
-def _mistype(word: str, rng: random.Random) -> str:
+def _swapped(one: str, other: str) -> tuple[str, str]:
+    """The words change places, the spaces do not."""
+    return _space(one) + other.removeprefix(" "), _space(other) + one.removeprefix(" ")
+
+
+def _space(word: str) -> str:
+    return " " if word.startswith(" ") else ""
+
+
+def _mistype(word: str, text: str, rng: random.Random) -> str:
     if len(word) < 4 or rng.random() >= MISTYPE:
         return word
     at = rng.randrange(1, len(word) - 1)
@@ -47,4 +61,5 @@ def _mistype(word: str, rng: random.Random) -> str:
         return word[:at] + word[at + 1 :]
     if kind == 1:
         return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-    return word[:at] + rng.choice(LETTERS) + word[at:]
+    letters = LETTERS if word.isascii() else [c for c in text if not c.isspace()]
+    return word[:at] + rng.choice(letters) + word[at:]

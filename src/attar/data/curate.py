@@ -42,7 +42,7 @@ def curate(
     """
     progress = progress or Silent()
     progress.say("reading the data")
-    train, test, unlabeled, dropped = _read(fields)
+    train, test, unlabeled, dropped = _read(task, fields)
 
     progress.say(f"cleaning {len(train):,} train rows")
     train = _keep(filters.usable(train), dropped)
@@ -58,16 +58,20 @@ def curate(
     train = _keep(filters.without_leaks(train, test, near), dropped)
 
     learnable, _ = repeats.to_learn(train)
-    notes = _check_labels(learnable, test, fields.out_of_scope)
+    notes = _check_labels(task, learnable, test, fields.out_of_scope)
     task.check(learnable)
-    splits = _split(train, test, near, seed)
+    splits = _split(task, train, test, near, seed)
     for name in ("train", "select"):
         splits[name] = _keep(repeats.to_learn(splits[name]), dropped)
-    known = {row.label for row in learnable}
+    names = _labels(task, learnable)
+
+    def known(label: str | None) -> bool:
+        return label is not None and all(part in names for part in task.labels_of(label))
+
     for name in ("calibrate",) if test else ("calibrate", "certify"):
         splits[name] = in_order(repeats.to_evaluate(splits[name], known, dropped))
     _check_not_empty(splits, train)
-    notes += _drop_notes(train, dropped)
+    notes += _drop_notes(task, train, dropped)
     held_out = splits["select"] + splits["calibrate"] + splits["certify"]
     unlabeled = _keep(filters.without_leaks(unlabeled, held_out, near), dropped)
     unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
@@ -81,15 +85,14 @@ def curate(
     )
 
 
-def summary(dataset: Dataset) -> dict[str, Any]:
+def summary(dataset: Dataset, task: Task) -> dict[str, Any]:
     """Rows and label counts by split, drops by reason, notes: ready for JSON."""
     splits = {name: getattr(dataset, name) for name in SPLITS}
     reason_counts = Counter(d.reason for d in dataset.dropped)
     return {
         "rows": {name: len(rows) for name, rows in splits.items()},
         "labels": {
-            name: dict(sorted(Counter(row.label for row in rows if row.label is not None).items()))
-            for name, rows in splits.items()
+            name: dict(sorted(_labels(task, rows).items())) for name, rows in splits.items()
         },
         "dropped": {reason: reason_counts[reason] for reason in reasons.ALL},
         "notes": list(dataset.notes),
@@ -116,9 +119,15 @@ def save_dropped(dataset: Dataset, path: str | Path) -> None:
     write_atomically(path, "".join(line + "\n" for line in lines).encode("utf-8"))
 
 
-def _read(fields: DataSection) -> tuple[list[Row], list[Row], list[Row], list[Dropped]]:
-    train, dropped = read_rows(fields.train, fields, labeled=True, strict=False)
-    test, _ = read_rows(fields.test, fields, labeled=True, strict=True)
+def _labels(task: Task, rows: Iterable[Row]) -> Counter[str]:
+    """How many rows have each label."""
+    return Counter(label for row in rows for label in task.labels_of(row.label))
+
+
+def _read(task: Task, fields: DataSection) -> tuple[list[Row], list[Row], list[Row], list[Dropped]]:
+    sets = task.label_sets
+    train, dropped = read_rows(fields.train, fields, labeled=True, strict=False, label_sets=sets)
+    test, _ = read_rows(fields.test, fields, labeled=True, strict=True, label_sets=sets)
     unlabeled, more = read_rows(fields.unlabeled, fields, labeled=False, strict=False)
     # From here on no step depends on the order of the files.
     return in_order(train), in_order(test), in_order(unlabeled), dropped + more
@@ -130,10 +139,12 @@ def _keep(filtered: Filtered, dropped: list[Dropped]) -> list[Row]:
     return kept
 
 
-def _check_labels(train: list[Row], test: list[Row], out_of_scope: str | None) -> list[str]:
+def _check_labels(
+    task: Task, train: list[Row], test: list[Row], out_of_scope: str | None
+) -> list[str]:
     """Refuse labels that cannot be learned or certified; return notes on weak ones."""
-    counts = Counter(row.label or "" for row in train)
-    if not counts:
+    counts = _labels(task, train)
+    if not train:
         raise DataError(
             "no train row is left after cleaning. Are train and test the same file? "
             "Name different ones, or leave test out."
@@ -144,7 +155,7 @@ def _check_labels(train: list[Row], test: list[Row], out_of_scope: str | None) -
             f"{did_you_mean(out_of_scope, counts)} There are: {_some(counts)}."
         )
     in_scope = [label for label in counts if label != out_of_scope]
-    if len(in_scope) < 2:
+    if len(in_scope) < (1 if task.label_sets else 2):
         raise DataError(
             f"the train rows left have only the label {_some(in_scope)}"
             f"{' in scope' if out_of_scope else ''}; telling apart takes two. "
@@ -156,7 +167,7 @@ def _check_labels(train: list[Row], test: list[Row], out_of_scope: str | None) -
             f"only one train row is left for {_some(single)}. "
             "Add rows, or merge the label with another."
         )
-    return [*_few_note(counts), *_unknown_note(counts, test)]
+    return [*_few_note(counts), *_unknown_note(counts, task, test)]
 
 
 def _few_note(counts: Mapping[str, int]) -> list[str]:
@@ -164,14 +175,15 @@ def _few_note(counts: Mapping[str, int]) -> list[str]:
     return [f"fewer than {FEW_ROWS} train rows for {_some(few)}"] if few else []
 
 
-def _unknown_note(counts: Mapping[str, int], test: list[Row]) -> list[str]:
-    unknown = Counter(row.label or "" for row in test if row.label not in counts)
-    if not unknown:
+def _unknown_note(counts: Mapping[str, int], task: Task, test: list[Row]) -> list[str]:
+    unknown = [set(task.labels_of(row.label)) - counts.keys() for row in test]
+    rows = sum(map(bool, unknown))
+    if not rows:
         return []
-    message = f"{unknown.total()} of {len(test)} test rows have labels without train rows: " + (
-        _some(unknown)
+    message = f"{rows} of {len(test)} test rows have labels without train rows: " + (
+        _some(set().union(*unknown))
     )
-    if unknown.total() > MAX_UNKNOWN_SHARE * len(test):
+    if rows > MAX_UNKNOWN_SHARE * len(test):
         raise DataError(
             f"{message}. Every such row counts as an error. Add train rows with these "
             f"labels, or mend their spelling; train has: {_some(counts)}."
@@ -179,9 +191,9 @@ def _unknown_note(counts: Mapping[str, int], test: list[Row]) -> list[str]:
     return [message]
 
 
-def _drop_notes(train: list[Row], dropped: list[Dropped]) -> list[str]:
+def _drop_notes(task: Task, train: list[Row], dropped: list[Dropped]) -> list[str]:
     counts = Counter(d.reason for d in dropped)
-    lost = {d.row.label for d in dropped if d.row.label} - {row.label for row in train}
+    lost = _labels(task, (d.row for d in dropped)).keys() - _labels(task, train).keys()
     texts = {
         reasons.ENCODING: "rows with encoding errors were dropped",
         reasons.LABEL_CONFLICT: "train rows whose text stands under another label were dropped",
@@ -190,16 +202,16 @@ def _drop_notes(train: list[Row], dropped: list[Dropped]) -> list[str]:
     }
     notes = [f"{counts[reason]} {text}" for reason, text in texts.items() if counts[reason]]
     if lost:
-        notes.append(f"no row is left after cleaning for {_some(filter(None, lost))}")
+        notes.append(f"no row is left after cleaning for {_some(lost)}")
     return notes
 
 
 def _split(
-    train: list[Row], test: list[Row], near: Neighborhood, seed: int
+    task: Task, train: list[Row], test: list[Row], near: Neighborhood, seed: int
 ) -> dict[str, list[Row]]:
     fractions = FRACTIONS_WITH_TEST if test else FRACTIONS
     units = clusters(len(train), near.pairs_within(train)).tolist()
-    splits = split(train, units, fractions, seed)
+    splits = split(train, units, fractions, seed, task.labels_of)
     if test:
         splits["certify"] = test
     return splits

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from attar.data import reasons
@@ -134,7 +134,7 @@ class Repeats:
         ]
 
     def to_evaluate(
-        self, merged: Sequence[Row], known: Collection[str | None], dropped: list[Dropped]
+        self, merged: Sequence[Row], known: Callable[[str | None], bool], dropped: list[Dropped]
     ) -> list[Row]:
         """For each merged row one drawn from its text's rows, of those with a `known` label
         and its group; `dropped` is corrected where that is another than the one merged."""
@@ -144,7 +144,7 @@ class Repeats:
             text = fold(merged_row.text)
             rows = self._rows(merged_row)
             settled, _ = _settled(rows)
-            possible = [r for r in rows if r.label in known and r.group == merged_row.group]
+            possible = [r for r in rows if known(r.label) and r.group == merged_row.group]
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
             drawn = possible[int.from_bytes(digest[:8]) % len(possible)] if possible else None
             if drawn is not None:

@@ -23,6 +23,7 @@ from attar.data.reasons import ENCODING
 from attar.data.records import Lines, Records, no_field, records, short, sniffed
 from attar.errors import DataError
 from attar.recipe import DataSection
+from attar.tasks.label_sets import name_of
 from attar.types import Dropped, Row
 
 InputKind = Literal["auto", "jsonl", "csv", "lines"]
@@ -37,12 +38,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_rows(
-    paths: Sequence[Path], fields: DataSection, *, labeled: bool, strict: bool
+    paths: Sequence[Path],
+    fields: DataSection,
+    *,
+    labeled: bool,
+    strict: bool,
+    label_sets: bool = False,
 ) -> tuple[list[Row], list[Dropped]]:
     """Read all rows of the files, in order; returns (rows, rows with encoding errors).
 
     labeled: every row must have a label (and a group, where `fields` names one);
     otherwise labels are not read and a group is optional.
+    label_sets: a label is a list, or a text with `fields.label_separator` between labels.
     strict: nothing is dropped: a row that cannot be decoded is a DataError.
     """
     rows: list[Row] = []
@@ -52,7 +59,7 @@ def read_rows(
         if path in seen:
             raise DataError(f"{path} is named twice. Name each file once.")
         seen.add(path)
-        file_rows, file_dropped = _read_file(path, fields, labeled, strict)
+        file_rows, file_dropped = _read_file(path, fields, labeled, strict, label_sets)
         rows += file_rows
         dropped += file_dropped
     return rows, dropped
@@ -82,13 +89,13 @@ def read_texts(
 
 
 def _read_file(
-    path: Path, fields: DataSection, labeled: bool, strict: bool
+    path: Path, fields: DataSection, labeled: bool, strict: bool, label_sets: bool
 ) -> tuple[list[Row], list[Dropped]]:
     suffix = _format_of(path, labeled)
     rows: list[Row] = []
     dropped: list[Dropped] = []
     for number, values in _records(path, suffix, fields, labeled):
-        row = _row(values, fields, path.name, number, labeled)
+        row = _row(values, fields, path.name, number, labeled, label_sets)
         if strict:
             _check_decoded(row)
         if not strict and _is_damaged(row):
@@ -142,7 +149,12 @@ def _check_share(path: Path, kept: int, dropped: Sequence[Dropped]) -> None:
 
 
 def _row(
-    values: Mapping[str, Any], fields: DataSection, file: str, line: int, labeled: bool
+    values: Mapping[str, Any],
+    fields: DataSection,
+    file: str,
+    line: int,
+    labeled: bool,
+    label_sets: bool = False,
 ) -> Row:
     place = f"{file}, row {line}"
     text = _value(values, "text", fields.text, place)
@@ -156,12 +168,38 @@ def _row(
             f"{place}: the text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} "
             "can be read. Cut it into smaller ones, one row each."
         )
-    # Interned: there are few labels, and a million copies of them would fill the memory.
-    label = intern(_name(values, "label", fields.label, place)) if labeled else None
+    label = None
+    if labeled:
+        # Interned: there are few labels, and a million copies of them would fill the memory.
+        label = intern((_set if label_sets else _one)(values, fields, place))
     group = None
     if fields.group is not None and (labeled or values.get(fields.group) not in (None, "")):
         group = _name(values, "group", fields.group, place)
     return Row(text, label, group, file, line)
+
+
+def _one(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
+    """The label of a row that has exactly one."""
+    if isinstance(values.get(fields.label), list):
+        raise DataError(
+            f"{place}: the label (field {short(fields.label)}) is a list. Several labels a "
+            'text are another task: task = "multilabel".'
+        )
+    return _name(values, "label", fields.label, place)
+
+
+def _set(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
+    """The name of a row's set of labels."""
+    value = _value(values, "label", fields.label, place)
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(fields.label_separator) if part.strip()]
+    if not isinstance(value, list) or not all(isinstance(x, str) and x.strip() for x in value):
+        raise DataError(
+            f"{place}: the labels (field {short(fields.label)}) are no list of texts, such as "
+            f'["fees", "refund"], [] for none, or "fees{fields.label_separator}refund". '
+            'Another field is named in the recipe: [data] label = "…".'
+        )
+    return name_of(value)
 
 
 def _name(values: Mapping[str, Any], key: str, field: str, place: str) -> str:

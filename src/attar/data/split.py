@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from attar.data.neighbors import clusters as connect
@@ -20,6 +20,8 @@ FRACTIONS_WITH_TEST = {"train": 0.84, "select": 0.08, "calibrate": 0.08}
 FRACTIONS = {"train": 0.64, "select": 0.08, "calibrate": 0.08, "certify": 0.20}
 
 Quotas = dict[str, dict[str, int]]
+LabelsOf = Callable[[str | None], Sequence[str]]
+Count = Callable[[Iterable[Row]], Counter[str]]
 
 
 def row_key(row: Row) -> bytes:
@@ -38,18 +40,25 @@ def split(
     clusters: Sequence[int],
     fractions: Mapping[str, float],
     seed: int = 0,
+    labels_of: LabelsOf = lambda label: (label or "",),
 ) -> dict[str, list[Row]]:
     """Cut `rows` into the named splits; the first of them is train.
 
     clusters: a number for each row; rows with the same number, or the same group, are
     one unit, and a unit goes to one split. Each label's rows are shared out by the
     fractions, as far as units allow. Every label has a row in train, and no split
-    stays empty while train can spare a unit.
+    stays empty while train can spare a unit. A row with several labels (`labels_of`, the
+    task's) counts for each, which is the stratification of Sechidis et al. (2011) in
+    another order of rows; those without any are shared out like a label.
     """
+
+    def count(some: Iterable[Row]) -> Counter[str]:
+        return Counter(label for row in some for label in labels_of(row.label) or ("",))
+
     units = _units(rows, clusters, seed)
-    quotas = _quotas(Counter(row.label or "" for row in rows), fractions, seed)
-    placed = _place(units, quotas, list(fractions))
-    _fill_empty(placed)
+    quotas = _quotas(count(rows), fractions, seed)
+    placed = _place(units, quotas, list(fractions), count)
+    _fill_empty(placed, count)
     return {name: in_order([row for unit in placed[name] for row in unit]) for name in fractions}
 
 
@@ -107,15 +116,14 @@ def _quotas(counts: Mapping[str, int], fractions: Mapping[str, float], seed: int
 
 
 def _place(
-    units: Sequence[list[Row]], quotas: Quotas, names: Sequence[str]
+    units: Sequence[list[Row]], quotas: Quotas, names: Sequence[str], count: Count
 ) -> dict[str, list[list[Row]]]:
     """Give each unit to the split that lacks its rows most."""
     left = {label: dict(quota) for label, quota in quotas.items()}
     in_train: set[str] = set()
     placed: dict[str, list[list[Row]]] = {name: [] for name in names}
     for unit in units:
-        # Nearly all units of a large set are one row, and a Counter takes its time.
-        counts = Counter(row.label or "" for row in unit) if unit[1:] else {unit[0].label or "": 1}
+        counts = count(unit)
         name = _most_lacking(counts, left, names) if in_train.issuperset(counts) else names[0]
         placed[name].append(unit)
         for label, n in counts.items():
@@ -139,13 +147,13 @@ def _most_lacking(counts: Mapping[str, int], left: Quotas, names: Sequence[str])
     return max(names, key=gain)
 
 
-def _fill_empty(placed: dict[str, list[list[Row]]]) -> None:
+def _fill_empty(placed: dict[str, list[list[Row]]], count: Count) -> None:
     """Move a unit of train, the smallest first, into each split that has none."""
     train, *others = placed.values()
-    counts = Counter(row.label for unit in train for row in unit)
+    counts = count(row for unit in train for row in unit)
     for rows in others:
         for unit in [] if rows else sorted(train, key=len):
-            taken = Counter(row.label for row in unit)
+            taken = count(unit)
             if all(counts[label] > n for label, n in taken.items()):
                 train.remove(unit)
                 rows.append(unit)

@@ -16,17 +16,21 @@ from attar.evaluate.markdown import bullets, escaped, table, yaml_text
 Report = Mapping[str, Any]
 Blocks = list[str]  # of Markdown: paragraphs, lists and tables
 
-PIPELINES = {"classify": "text-classification"}
+PIPELINES = {"classify": "text-classification", "multilabel": "text-classification"}
 SHOWN = 10  # slices of a kind and confusions; the report has them all
 METRICS = {
     "accuracy": "accuracy (gold, in scope)",
+    "micro_f1": "micro F1",
     "macro_f1": "macro F1",
+    "subset_accuracy": "exactly the gold labels",
+    "average_precision": "average precision",
     "agreement": "agreement with the teacher",
     "oos_auroc": "out-of-scope AUROC",
     "oos_recall": "out-of-scope abstained on",
     "in_scope_abstained": "in-scope abstained on",
     "accuracy_when_answering": "accuracy when answering",
 }
+PLAIN = ("macro_f1", "micro_f1", "average_precision", "oos_auroc")
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -99,7 +103,12 @@ def _front_matter(report: Report) -> str:
 def _purpose(report: Report) -> Blocks:
     labels = report.get("labels") or ()
     named = ", ".join(map(escaped, labels))
-    return [f"Names, of {len(labels)} labels, the one that fits a text: {named}."] if labels else []
+    those = (
+        "those that fit a text"
+        if report.get("task") == "multilabel"
+        else ("the one that fits a text")
+    )
+    return [f"Names, of {len(labels)} labels, {those}: {named}."] if labels else []
 
 
 def _use(report: Report) -> Blocks:
@@ -112,7 +121,10 @@ def _use(report: Report) -> Blocks:
     if report.get("labels"):
         abstains = _part(report, "handover").get("threshold") is not None
         end = "should make it abstain" if abstains else "get one of them nevertheless"
-        found.append(f"Out of scope: texts that none of its labels fits. They {end}.")
+        if report.get("task") == "multilabel":
+            found.append("A text that none of its labels fits should get none.")
+        else:
+            found.append(f"Out of scope: texts that none of its labels fits. They {end}.")
     return found
 
 
@@ -120,7 +132,7 @@ def _results(report: Report) -> Blocks:
     mine = _part(report, "metrics")
     theirs = _part(_part(report, "teacher"), "metrics")
     written = _slices(report, "perturbation", "as written")
-    spans = {"accuracy": _span(written[0])} if written else {}
+    spans = dict.fromkeys(("accuracy", "subset_accuracy"), _span(written[0])) if written else {}
     rows = [
         (title, _figure(mine[key], key), spans.get(key, ""), _figure(theirs.get(key), key))
         for key, title in METRICS.items()
@@ -132,7 +144,7 @@ def _results(report: Report) -> Blocks:
     if count := report.get("certify_rows"):
         found.append(f"On {count:,} rows that nothing was chosen on.")
     if (chance := report.get("chance")) is not None:
-        found.append(f"Always naming the most frequent label scores {chance:.2%}.")
+        found.append(f"Giving every text the same answer scores {chance:.2%}.")
     both = _part(report, "comparison")
     if both:
         only = f"Only this model is right on {both['gains']:,}, only the teacher on"
@@ -295,5 +307,5 @@ def _span(entry: Mapping[str, Any]) -> str:
 
 
 def _figure(value: float | None, key: str) -> str:
-    plain = key in ("macro_f1", "oos_auroc")  # the others are shares of rows
+    plain = key in PLAIN  # the others are shares of rows
     return "-" if value is None else f"{value:.4f}" if plain else f"{value:.2%}"

@@ -30,6 +30,8 @@ MEASURED = {
     "size_mb": "10^6 bytes",
 }
 
+OF_A_LABEL = ("recall", "precision")
+
 
 def check_claims(claims: Sequence[ClaimSpec], task: Task) -> None:
     """Raise RecipeError for a claim that this task cannot be held to."""
@@ -49,9 +51,11 @@ def check_claims(claims: Sequence[ClaimSpec], task: Task) -> None:
                 f"{where}: {claim.metric} is a share: expected a number from {low:g} to 1, "
                 f"not {bound:g}"
             )
-        if (claim.label is not None) != (claim.metric == "recall"):
-            mend = 'add label = "…"' if claim.metric == "recall" else "take its label out"
-            raise RecipeError(f"{where}: recall, and only recall, is about one label: {mend}")
+        if (claim.label is not None) != (claim.metric in OF_A_LABEL):
+            mend = 'add label = "…"' if claim.metric in OF_A_LABEL else "take its label out"
+            raise RecipeError(
+                f"{where}: {' and '.join(OF_A_LABEL)}, and only they, are about one label: {mend}"
+            )
 
 
 def check_labels(claims: Sequence[ClaimSpec], labels: Sequence[str]) -> None:
@@ -70,7 +74,7 @@ def measured(claim: ClaimSpec) -> bool:
 
 
 def evidence_name(claim: ClaimSpec) -> str:
-    """The key of the claim's evidence: its metric, and for a label's recall the label."""
+    """The key of the claim's evidence: its metric, and where it is about one label that label."""
     return claim.metric if claim.label is None else f"{claim.metric} of {claim.label}"
 
 
@@ -149,7 +153,9 @@ def adjusted(decided: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def in_words(claim: Mapping[str, Any]) -> str:
     """One sentence: what was promised, on how many rows, and how it stands."""
-    name = claim["metric"] if claim.get("label") is None else f"recall of {claim['label']}"
+    name = claim["metric"]
+    if claim.get("label") is not None:
+        name += f" of {claim['label']}"
     sense, bound = "at least", claim["at_least"]
     if bound is None:
         sense, bound = "at most", claim["at_most"]

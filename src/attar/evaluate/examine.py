@@ -41,7 +41,10 @@ class Examination:
         columns: Sequence[str],
         out_of_scope: str | None,
         progress: Progress | None = None,
+        teacher_settings: Mapping[str, Any] | None = None,
     ) -> None:
+        """teacher_settings: how the teacher's outputs are decoded, by default without what
+        calibrate fixes (`evaluate.teacher.settings_of`)."""
         self.task, self.predictor, self.rows = task, predictor, rows
         self.out_of_scope = out_of_scope
         self.progress = progress or Silent()
@@ -51,7 +54,8 @@ class Examination:
         self.acceptance = task.acceptance(outputs, predictor.manifest)
         self.teacher: list[str] | None = None
         if teacher is not None:
-            self.teacher = teacher_labels(teacher, texts, columns, out_of_scope)
+            settings = teacher_settings or task.settings(columns, out_of_scope)
+            self.teacher = teacher_labels(task, teacher, texts, settings)
         self.inside = np.array([row.label != out_of_scope for row in rows], bool)
         self.right = np.array(
             [a.label == row.label for a, row in zip(self.answers, rows, strict=True)], bool
@@ -83,6 +87,7 @@ class Examination:
             "worst_slice": worst(cut),
             "bias": bias_table(self._inside_rows(), self.right[self.inside]),
             "confusions": self._confusions(),
+            "by_label": self._by_label(),
             "reliability": self._reliability(),
             "errors": self._errors(),
         }
@@ -100,7 +105,8 @@ class Examination:
             shown = self.progress.track(answers, "slices", len(texts))
             return [answer.label for answer in shown]
 
-        return [*slices(inside, self.right[self.inside]), *perturbed_slices(labels, inside)]
+        parts = slices(inside, self.right[self.inside], labels_of=self.task.labels_of)
+        return [*parts, *perturbed_slices(labels, inside)]
 
     def _comparison(self) -> dict[str, Any] | None:
         if self.teacher is None:
@@ -137,6 +143,26 @@ class Examination:
             for (gold, named), n in ranked[:SHOWN_PAIRS]
         ]
 
+    def _by_label(self) -> list[dict[str, Any]]:
+        """With label sets: how each label is found, and how often it is given rightly."""
+        if not self.task.label_sets:
+            return []
+        settings, evidence = self.predictor.manifest["task_settings"], self.evidence()
+        found = []
+        for label, cut in zip(settings["labels"], settings["label_thresholds"], strict=True):
+            recall, precision = (evidence.get(f"{m} of {label}") for m in ("recall", "precision"))
+            found.append(
+                {
+                    "label": label,
+                    "threshold": cut,
+                    "rows": recall.rows if recall else 0,
+                    "given": precision.rows if precision else 0,
+                    "recall": round(recall.value, 6) if recall else None,
+                    "precision": round(precision.value, 6) if precision else None,
+                }
+            )
+        return found
+
     def _reliability(self) -> dict[str, Any] | None:
         """On rows in scope; a row out of scope has no right label."""
         scores = np.array([a.score for a in self.answers])[self.inside]
@@ -170,14 +196,6 @@ class Examination:
             }
             for i in surest[:SHOWN_ROWS]
         ]
-
-
-def gold_columns(rows: Sequence[Row], settings: Mapping[str, Any]) -> NDArray[np.int64]:
-    """The output column of each row's label; -1 where the model has none."""
-    columns = {label: i for i, label in enumerate(settings["labels"])}
-    if settings["out_of_scope"] is not None:
-        columns[settings["out_of_scope"]] = len(columns)
-    return np.array([columns.get(row.label or "", -1) for row in rows], np.int64)
 
 
 def _spread(positions: NDArray[np.int64], count: int) -> list[int]:

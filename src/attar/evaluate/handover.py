@@ -13,7 +13,7 @@ maximizes Youden's J on calibrate, without them the model always answers.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.evaluate.statistics import binomial_p_value, fixed_sequence
-from attar.metrics import auroc, softmax, youden_threshold
+from attar.metrics import auroc, youden_threshold
 from attar.recipe import ClaimSpec
 from attar.types import Outputs, Row, Task
 
@@ -75,13 +75,14 @@ def design_handover(
     order can sensibly start.
     """
     settings = {**settings, "threshold": None}
-    gold = [row.label or "" for row in rows]
-    columns = [*settings["labels"]] + [settings["out_of_scope"]] * bool(settings["out_of_scope"])
-    temperature = fit_temperature(outputs["logits"], [columns.index(g) for g in gold])
+    temperature = fit_temperature(
+        lambda tried: task.log_loss(outputs, rows, {**settings, "temperature": tried})
+    )
     settings["temperature"] = temperature
+    settings |= task.tuned(outputs, rows, settings)
     answers = task.decode(outputs, {"task_settings": settings})
-    inside = np.array([g != settings["out_of_scope"] for g in gold])
-    right = np.array([a.label == g for a, g in zip(answers, gold, strict=True)])
+    inside = np.array([row.label != settings["out_of_scope"] for row in rows])
+    right = np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
     scores = {
         kind: task.acceptance(outputs, {"task_settings": {**settings, "acceptance": kind}})
         for kind in kinds
@@ -92,20 +93,18 @@ def design_handover(
     return Design(temperature, best, {k: round(v, 6) for k, v in separation.items()}, tuple(order))
 
 
-def fit_temperature(logits: NDArray[np.float32], gold: Sequence[int]) -> float:
-    """The temperature that makes the gold columns likeliest (Guo et al. 2017), 0.1 to 10."""
+def fit_temperature(log_loss: Callable[[float], float]) -> float:
+    """The temperature that makes the gold labels likeliest (Guo et al. 2017), 0.1 to 10; 1
+    where the loss is undefined because there are no rows."""
     from scipy.optimize import minimize_scalar
 
-    if not len(gold):
+    if math.isnan(log_loss(1.0)):
         return 1.0
-    at = np.arange(len(gold)), np.asarray(gold)
-    wide = logits.astype(np.float64)
-
-    def loss(log_temperature: float) -> float:
-        shares = softmax(wide / math.exp(log_temperature))
-        return float(-np.log(shares[at] + 1e-12).mean())
-
-    found = minimize_scalar(loss, bounds=(math.log(0.1), math.log(10)), method="bounded")
+    found = minimize_scalar(
+        lambda log_temperature: log_loss(math.exp(log_temperature)),
+        bounds=(math.log(0.1), math.log(10)),
+        method="bounded",
+    )
     return round(math.exp(float(found.x)), 4)
 
 

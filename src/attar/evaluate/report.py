@@ -116,7 +116,10 @@ def as_text(report: Mapping[str, Any]) -> str:
 
 _SHOWN = (
     ("accuracy", "accuracy (gold, in scope)"),
+    ("micro_f1", "micro F1"),
     ("macro_f1", "macro F1"),
+    ("subset_accuracy", "exactly the gold labels"),
+    ("average_precision", "average precision"),
     ("agreement", "agreement with teacher"),
     ("oos_auroc", "out-of-scope AUROC"),
     ("oos_recall", "out-of-scope abstained on"),
@@ -170,7 +173,8 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
 def _percent(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.4f}" if key in ("oos_auroc", "macro_f1") else f"{value:.2%}"
+    plain = ("oos_auroc", "macro_f1", "micro_f1", "average_precision")
+    return f"{value:.4f}" if key in plain else f"{value:.2%}"
 
 
 def _amount(value: float | None, unit: str) -> str:

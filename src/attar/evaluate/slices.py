@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from attar.evaluate.statistics import clopper_pearson, holm
 from attar.types import Row
+from attar.words import words_of
 
 Choice = TypeVar("Choice")
 
@@ -38,17 +39,24 @@ KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 def slices(
-    rows: Sequence[Row], right: NDArray[np.bool_], group: bool = True
+    rows: Sequence[Row],
+    right: NDArray[np.bool_],
+    group: bool = True,
+    labels_of: Callable[[str | None], Sequence[str]] = lambda label: (label,) if label else (),
 ) -> list[dict[str, Any]]:
     """Accuracy by gold label, by length in words, and by the user's group where one is given.
 
-    rows: in scope. right: (rows,). group: False leaves the groups out. Entries are
+    rows: in scope. right: (rows,). labels_of: the labels that a row's label stands for; a
+    row with several is in the slice of each. group: False leaves the groups out. Entries are
     {kind, name, rows, accuracy, lower, upper}; a slice without rows is no slice.
     """
-    labels = [row.label for row in rows]
+    labels = [labels_of(row.label) for row in rows]
     lengths = [_length(row.text) for row in rows]
-    named = [name for name in labels if name is not None]
-    found = [_of(labels, right, "label", name) for name in sorted(set(named))]
+    found = [
+        _entry("label", name, int(right[having].sum()), int(having.sum()))
+        for name in sorted({name for some in labels for name in some})
+        for having in [np.array([name in some for some in labels], bool)]
+    ]
     found += [_of(lengths, right, "length", name) for name, _ in LENGTHS if name in lengths]
     if group:
         groups = [row.group for row in rows]
@@ -196,7 +204,7 @@ def _without_punctuation(text: str) -> str:
 
 
 def _length(text: str) -> str:
-    words = len(text.split())
+    words = len(words_of(text))
     return next(name for name, most in LENGTHS if most is None or words <= most)
 
 

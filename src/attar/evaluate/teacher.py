@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from attar.metrics import softmax
 from attar.types import Answerer, Row, Task
+
+KEPT = ("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision")
+
+
+def settings_of(
+    task: Task,
+    teacher: Answerer,
+    calibrate: Sequence[Row],
+    columns: Sequence[str],
+    out_of_scope: str | None,
+) -> dict[str, Any]:
+    """How the teacher's outputs are decoded: with label thresholds of its own, fixed on the
+    rows that fixed the student's, so that the comparison is fair."""
+    settings = task.settings(columns, out_of_scope)
+    if not task.label_sets:
+        return settings
+    logits = teacher.answer([row.text for row in calibrate])[0]
+    return settings | task.tuned({"logits": logits}, calibrate, settings)
 
 
 def teacher_quality(
     task: Task,
     rows: Sequence[Row],
     teacher: Answerer,
-    settings: dict[str, object],
+    settings: Mapping[str, Any],
     columns: Sequence[str],
     out_of_scope: str | None,
 ) -> dict[str, float | None]:
     """The task's metrics of the teacher itself on the same rows."""
     logits = teacher.answer([row.text for row in rows])[0]
-    answers = task.decode({"logits": logits}, {"task_settings": settings | {"threshold": None}})
+    answers = task.decode({"logits": logits}, {"task_settings": {**settings, "threshold": None}})
     figures = task.metrics(rows, answers, out_of_scope)
-    kept = ("accuracy", "macro_f1", "oos_auroc")
     return {
-        k: None if math.isnan(v) else round(float(v), 6) for k, v in figures.items() if k in kept
+        k: None if math.isnan(v) else round(float(v), 6) for k, v in figures.items() if k in KEPT
     }
 
 
 def teacher_labels(
-    teacher: Answerer, texts: Sequence[str], columns: Sequence[str], out_of_scope: str | None
+    task: Task, teacher: Answerer, texts: Sequence[str], settings: Mapping[str, Any]
 ) -> list[str]:
-    """The teacher's best label in scope for each text."""
+    """The label that the teacher gives each text; the best in scope, or the set's name."""
     logits = teacher.answer(texts)[0]
-    inside = [i for i, name in enumerate(columns) if name != out_of_scope]
-    best = softmax(logits)[:, inside].argmax(axis=1)
-    return [columns[inside[i]] for i in best]
+    manifest = {"task_settings": {**settings, "threshold": None}}
+    return [answer.label for answer in task.decode({"logits": logits}, manifest)]

@@ -75,10 +75,9 @@ class Context:
     known: set[str] = field(default_factory=set)
 
     def targets(self) -> NDArray[np.int64]:
-        """Column index of every train row."""
-        index = {name: i for i, name in enumerate(self.columns)}
-        labels = (row.label for row in self.dataset.train)
-        return np.array([index[label] for label in labels if label is not None], np.int64)
+        """What the head learns for every train row: its column index, or with label sets
+        (rows, columns) of 0 and 1."""
+        return self.task.gold(self.dataset.train, self.columns)
 
 
 class Pass(ABC):

@@ -80,12 +80,13 @@ class Distill(Pass):
 
 
 def transfer_set(context: Context, copies: int) -> tuple[list[str], Tensor]:
-    """All texts to learn from, and gold columns with -1 where nobody labeled the text."""
+    """All texts to learn from, and gold targets with -1 where nobody labeled the text."""
     labeled = [row.text for row in context.dataset.train]
     texts = labeled + [row.text for row in context.dataset.unlabeled]
     altered = altered_copies(texts, copies, context.seed)
-    gold = np.full(len(texts) + len(altered), -1, np.int64)
-    gold[: len(labeled)] = context.targets()
+    targets = context.targets()
+    gold = np.full((len(texts) + len(altered), *targets.shape[1:]), -1, np.int64)
+    gold[: len(labeled)] = targets
     return texts + altered, torch.from_numpy(gold)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
+from attar.runtime.windows import described
 from attar.train.encoders import TransformerEncoder
 from attar.train.models import Model
 
@@ -41,7 +42,11 @@ class ExportOnnx(Pass):
         self._export(model, path)
         _check(model, path)
         (folder / "tokenizer.json").write_text(model.tokenizer.to_str())
-        expected = {"max_length": model.max_length, "pad_id": model.pad_id}
+        expected = {
+            "max_length": model.max_length,
+            "pad_id": model.pad_id,
+            **described(model.max_length, model.windows),
+        }
         (folder / "input.json").write_text(json.dumps(expected))
 
     def _export(self, model: Model, path: Path) -> None:

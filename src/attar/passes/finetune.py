@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 
 from attar.errors import AttarError
@@ -100,20 +99,11 @@ def _add_adapters(model: Model, rank: int) -> None:
 
 def _fit_head(model: Model, context: Context) -> None:
     """Logistic regression on standardized embeddings, the scaling folded into the head."""
-    from sklearn.linear_model import LogisticRegression
-
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
     mean, scale = embedding.mean(0), embedding.std(0) + 1e-6
-    target = context.targets()
-    fitted = LogisticRegression(C=0.1, max_iter=500).fit((embedding - mean) / scale, target)
-    weight = np.zeros((model.columns, embedding.shape[1]), np.float64)
-    bias = np.full(model.columns, -20.0)  # a column that train lacks never wins
-    if len(fitted.classes_) == 2:  # scikit-learn keeps one row for two classes
-        weight[fitted.classes_[1]] = fitted.coef_[0]
-        bias[fitted.classes_] = (0.0, fitted.intercept_[0])
-    else:
-        weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
+    standardized = (embedding - mean) / scale
+    weight, bias = model.head.fitted(standardized, context.targets(), model.columns)
     with torch.no_grad():
         model.head.linear.weight.copy_(torch.from_numpy(weight / scale))
         model.head.linear.bias.copy_(torch.from_numpy(bias - (weight / scale) @ mean))

@@ -48,6 +48,8 @@ class NoLayers(Pass):
         with torch.no_grad():
             scale = MEAN_NORM / centered.norm(dim=1).mean()
             encoder.embedding.weight.copy_(centered * scale)
-        made = Model(start.task, encoder, start.columns, start.tokenizer, start.max_length)
+        made = Model(
+            start.task, encoder, start.columns, start.tokenizer, start.max_length, start.windows
+        )
         made.head.dropout.p = 0.2
         made.save(folder)

@@ -152,7 +152,7 @@ def _teacher_point(base: Prepared) -> dict[str, Any]:
         base.trials.progress,
     ).metrics()
     known = {key: value for key, value in figures.items() if value is not None}
-    made = Candidate(None, draft.size_bytes, 0, known)
+    made = Candidate(None, draft.size_bytes, 0, known, base.trials.task.score(known))
     latency = LatencyTable.of_this_machine().lookup(
         f"float32 export {exported.fingerprint[:16]}", lambda: _again(exported, base.trials)
     )

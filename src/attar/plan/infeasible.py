@@ -23,7 +23,7 @@ def infeasible(budget: Budget, base: Prepared) -> InfeasibleError:
         latency = latency_of(shape, source, base.trimmed, base.trials)
         lines.append(
             f"  {shape.name:36} {smallest:6.3f} MB  {latency:6.3f} ms  "
-            f"accuracy on select {found.figures.get('accuracy', 0.0):.3f}"
+            f"score on select {found.score:.3f}"
         )
     return InfeasibleError(
         f"no student meets the budget ({_words(budget)}).\n"

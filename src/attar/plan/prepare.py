@@ -11,7 +11,7 @@ from attar.data.split import join_select
 from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.search import affordable, source_of
-from attar.plan.start import longest_text, start_artifact, student_location
+from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import frozen_teacher
 from attar.recipe import Recipe
 from attar.train.models import Model
@@ -65,8 +65,10 @@ def prepare(recipe: Recipe, context: Context, values: MutableMapping[str, Derive
     student_at, values["start"] = student_location(recipe)
     values["max_length"] = longest_text(teacher_at, joined)
     longest = int(values["max_length"].value)
-    teacher_start = start_artifact(teacher_at, longest, context)
-    start = start_artifact(student_at, longest, context)
+    values["windows"] = most_windows(teacher_at, longest, joined)
+    windows = int(values["windows"].value)
+    teacher_start = start_artifact(teacher_at, longest, context, windows)
+    start = start_artifact(student_at, longest, context, windows)
     trimmed = TrimVocabulary().apply(start, joined)
     source, pieces = source_of(trimmed)
     values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")

@@ -45,26 +45,20 @@ FEW = 5_000  # texts under which visits are cheap to save: a first build is a ma
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A student that a trial measured on the select split. shape: None keeps the start's
-    own. size_bytes: of the draft, which the report and golden examples will add to.
-    trial: the share of the final training that it got."""
+    own. size_bytes: of the draft, which the report and golden examples will add to. score:
+    what the search maximizes (the task's `score` of the figures). trial: the share of the
+    final training that it got."""
 
     shape: Shape | None
     size_bytes: int
     parameters: int
     figures: Mapping[str, float]
+    score: float
     trial: float = TRIAL
 
     @property
     def name(self) -> str:
         return name_of(self.shape)
-
-    @property
-    def score(self) -> float:
-        """What the search maximizes: accuracy in scope, and where there are rows out of
-        scope the mean of that and of telling the two apart."""
-        accuracy = self.figures.get("accuracy", 0.0)
-        apart = self.figures.get("oos_auroc")
-        return accuracy if apart is None else (accuracy + apart) / 2
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -217,11 +211,13 @@ def measure(
         context.columns,
         context.out_of_scope,
     ).metrics()
+    known = {key: value for key, value in figures.items() if value is not None}
     return Candidate(
         shape,
         draft.size_bytes,
         Model.load(trained.folder).parameters_count,
-        {key: value for key, value in figures.items() if value is not None},
+        known,
+        context.task.score(known),
         part,
     )
 

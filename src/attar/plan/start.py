@@ -17,30 +17,53 @@ from attar.types import Derived
 
 BUILDS = "builds"
 CACHE = "cache"
+LONGEST = 512  # tokens at once: attention costs their square
+MOST_WINDOWS = 8
 
 
 def longest_text(location: str, context: Context) -> Derived:
-    """Tokens that texts are cut to: what 99.5 % of the train texts need, in steps of 8."""
-    probe = start_model(location, context.task.name, len(context.columns), 512)
+    """Tokens that are read at once: what 99.5 % of the train texts need, in steps of 8, as
+    far as the encoder goes."""
+    probe = start_model(location, context.task.name, len(context.columns), LONGEST)
     tokens = probe.tokens(row.text for row in context.dataset.train)
     needed = int(np.percentile([len(ids) for ids in tokens], 99.5))
-    limit = 512
+    limit = LONGEST
     if isinstance(probe.encoder, TransformerEncoder):
         limit = probe.encoder.positions // 4 * 4  # batches are padded to fours
     longest = max(16, min(limit, -(-needed // 8) * 8))
+    if needed > limit or limit == needed == LONGEST:
+        return Derived(longest, "the most that the encoder takes at once; texts are longer")
     return Derived(longest, f"99.5 % of the train texts have at most {needed} tokens; by eights")
 
 
-def start_artifact(location: str, max_length: int, context: Context) -> Artifact:
+def most_windows(location: str, longest: int, context: Context) -> Derived:
+    """Windows of `longest` tokens that are read of a text: as many as 99.5 % of the train
+    texts need, at most MOST_WINDOWS."""
+    name, columns = context.task.name, len(context.columns)
+    probe = start_model(location, name, columns, longest, MOST_WINDOWS)
+    tokens = probe.tokens(row.text for row in context.dataset.train)
+    needed = [-(-len(ids) // longest) for ids in tokens]
+    most = max(1, int(np.percentile(needed, 99.5)))
+    if most == 1:
+        return Derived(1, "one holds 99.5 % of the train texts; what is longer is cut")
+    return Derived(
+        most,
+        f"they hold 99.5 % of the train texts, at most {MOST_WINDOWS}; each repeats a quarter of "
+        "the one before, and the answer is their mean by tokens",
+    )
+
+
+def start_artifact(location: str, max_length: int, context: Context, windows: int = 1) -> Artifact:
     """The model at `location` with a new head, in the cache."""
     name, columns = context.task.name, len(context.columns)
-    key = fingerprint("start", identity(location), name, columns, max_length, context.seed)
+    cut = [max_length, windows] if windows > 1 else max_length
+    key = fingerprint("start", identity(location), name, columns, cut, context.seed)
     folder = context.cache / f"start-{key[:16]}"
     if not folder.is_dir():
         import torch
 
         torch.manual_seed(context.seed)
-        model = start_model(location, name, columns, max_length)
+        model = start_model(location, name, columns, max_length, windows)
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         try:

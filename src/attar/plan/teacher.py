@@ -38,7 +38,7 @@ def make_teacher(
     values["teacher.members"] = Derived(
         "fine-tuned, frozen", "the mean of both errs less often than either"
     )
-    return Ensemble([tuned, frozen])
+    return Ensemble([tuned, frozen], context.task.mean)
 
 
 def frozen_teacher(start: Artifact, context: Context) -> Teacher:

@@ -19,6 +19,7 @@ from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
+from attar.runtime.windows import cut, joined, pooled, set_windows, windows_in
 from attar.tasks import TASKS
 from attar.types import Outputs, Prediction, Progress, Silent
 
@@ -28,7 +29,8 @@ CHARACTERS_PER_TOKEN = 64
 #: Integer kernels round differently on different processors.
 GOLDEN_TOLERANCE = 0.02
 
-#: One text as the model reads it: its token ids, at least one.
+#: One text as the model reads it: its token ids, at least one; long texts' windows one after
+#: the other (`runtime.windows`).
 Ids = list[int]
 
 
@@ -59,11 +61,13 @@ class Predictor:
         self._batch_tokens = batch_tokens
         self._pad = int(self.manifest["input"]["pad_id"])
         self._max_length = int(self.manifest["input"]["max_length"])
-        self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * self._max_length)
         try:
+            self._most_windows, overlap = windows_in(self.manifest["input"])
+            longest = self._max_length * self._most_windows
+            self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * longest)
             self._task = TASKS.get(self.manifest["task"])
             self._task.check_manifest(self.manifest)
-            self._tokenizer = _load_tokenizer(bundle, self._max_length)
+            self._tokenizer = _load_tokenizer(bundle, self._max_length, self._most_windows, overlap)
             self._engine = _load_engine(bundle, threads)
             self._distance = _load_distance(bundle, len(self.labels))
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
@@ -158,14 +162,13 @@ class Predictor:
         return failures
 
     def _replay(self, example: Mapping[str, Any]) -> str | None:
-        text, label, score = (example.get(key) for key in ("text", "label", "score"))
+        text, score = example.get("text"), example.get("score")
         if not isinstance(text, str) or not isinstance(score, int | float):
             return "is not a golden example: expected text, label, score and abstained"
         answer = self(text)
-        if answer.label != label:
-            return f"label {answer.label!r} instead of {label!r} for {text[:80]!r}"
-        if not abs(answer.score - score) <= GOLDEN_TOLERANCE:
-            return f"score {answer.score:.4f} instead of {score:.4f} for {text[:80]!r}"
+        problem = answer.differs(example, GOLDEN_TOLERANCE)
+        if problem:
+            return f"{problem} for {text[:80]!r}"
         if answer.abstained != example.get("abstained") and not self._near_threshold(text):
             return f"abstained is {answer.abstained} for {text[:80]!r}"
         return None
@@ -187,11 +190,11 @@ class Predictor:
 
     def _encode(self, text: str) -> Ids:
         try:
-            ids: Ids = self._tokenizer.encode(text[: self._max_characters]).ids
+            encoding = self._tokenizer.encode(text[: self._max_characters])
         except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
             clean = text[: self._max_characters].encode("utf-8", "replace").decode("utf-8")
-            ids = self._tokenizer.encode(clean).ids
-        return ids or [self._pad]
+            encoding = self._tokenizer.encode(clean)
+        return joined(encoding, self._most_windows) or [self._pad]
 
     def _encode_all(self, texts: Sequence[str], first: int) -> list[Ids]:
         if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
@@ -214,22 +217,31 @@ class Predictor:
             yield batch, self._run([encoded[p] for p in batch])
 
     def _run(self, rows: Sequence[Ids]) -> Outputs:
-        if len(rows) == 1:
-            input_ids = np.array(rows, dtype=np.int64)  # (1, length)
-            outputs = self._engine.run(input_ids, np.ones_like(input_ids))
-        else:
-            length = max(map(len, rows))
-            input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
-            mask = np.zeros_like(input_ids)
-            for i, ids in enumerate(rows):
-                input_ids[i, : len(ids)] = ids
-                mask[i, : len(ids)] = 1
-            outputs = self._engine.run(input_ids, mask)
+        windows = [(i, part) for i, ids in enumerate(rows) for part in cut(ids, self._max_length)]
+        outputs = self._run_windows([part for _, part in windows])
+        if len(windows) > len(rows):
+            owner = np.array([i for i, _ in windows], dtype=np.int64)
+            tokens = np.array([len(part) for _, part in windows], dtype=np.int64)
+            outputs = {
+                name: pooled(values, owner, tokens, len(rows)) for name, values in outputs.items()
+            }
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:
             raise BundleError("its distance part needs embeddings, which the model does not give")
         return {**outputs, "distance": self._distance(outputs["embedding"])}
+
+    def _run_windows(self, rows: Sequence[Ids]) -> Outputs:
+        if len(rows) == 1:
+            input_ids = np.array(rows, dtype=np.int64)  # (1, length)
+            return self._engine.run(input_ids, np.ones_like(input_ids))
+        length = max(map(len, rows))
+        input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
+        mask = np.zeros_like(input_ids)
+        for i, ids in enumerate(rows):
+            input_ids[i, : len(ids)] = ids
+            mask[i, : len(ids)] = 1
+        return self._engine.run(input_ids, mask)
 
 
 def _check(text: object, what: str) -> None:
@@ -241,13 +253,12 @@ def _check(text: object, what: str) -> None:
         )
 
 
-def _load_tokenizer(bundle: Bundle, max_length: int) -> Tokenizer:
+def _load_tokenizer(bundle: Bundle, max_length: int, most: int, overlap: int) -> Tokenizer:
     content = bundle.read(TOKENIZER)
     try:
         tokenizer = Tokenizer.from_buffer(content)
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
-        tokenizer.encode("a")
+        set_windows(tokenizer, max_length, most, overlap)
+        tokenizer.encode("a " * max_length)  # more than a window holds
     except BaseException as error:  # a panic of the Rust library is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise

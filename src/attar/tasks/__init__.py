@@ -6,5 +6,10 @@ from attar.registry import Registry
 from attar.types import Task
 
 TASKS: Registry[Task] = Registry(
-    "tasks", {"classify": "attar.tasks.classify:CLASSIFY"}, noun="task"
+    "tasks",
+    {
+        "classify": "attar.tasks.classify:CLASSIFY",
+        "multilabel": "attar.tasks.multilabel:MULTILABEL",
+    },
+    noun="task",
 )

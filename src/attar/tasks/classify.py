@@ -11,7 +11,6 @@ its probability (the score itself), its energy, or its nearness to a label.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -30,9 +29,9 @@ from attar.metrics import (
     weighted_auroc,
     weighted_macro_f1,
 )
-from attar.types import Alternative, Outputs, Prediction, Row
+from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of
+from attar.types import SHOWN_ALTERNATIVES, Alternative, Outputs, Prediction, Row
 
-ALTERNATIVES = 3
 ACCEPTANCES = ("probability", "energy", "distance")
 
 
@@ -40,7 +39,9 @@ class Classify:
     """The task "classify"."""
 
     name = "classify"
+    label_sets = False
     capabilities: tuple[str, ...] = ("label", "embed")
+    acceptances = ACCEPTANCES
     claim_metrics: tuple[str, ...] = (
         *("accuracy", "macro_f1", "recall", "retained"),
         *("error_when_answering", "handover", "oos_auroc", "oos_recall", "oos_acceptance"),
@@ -66,6 +67,9 @@ class Classify:
                     "add rows of that label or take it out"
                 )
 
+    def labels_of(self, label: str | None) -> tuple[str, ...]:
+        return () if label is None else (label,)
+
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
         """The labels in scope, sorted, then the out-of-scope label if a row has it."""
         labels = {row.label for row in rows if row.label is not None}
@@ -77,6 +81,11 @@ class Classify:
             )
         last = (out_of_scope,) if out_of_scope is not None and out_of_scope in labels else ()
         return (*in_scope, *last)
+
+    def gold(self, rows: Sequence[Row], targets: Sequence[str]) -> NDArray[np.int64]:
+        """The column of each row's label, (rows,); -1 where the model has none."""
+        index = {name: i for i, name in enumerate(targets)}
+        return np.array([index.get(row.label or "", -1) for row in rows], np.int64)
 
     def settings(
         self,
@@ -98,23 +107,13 @@ class Classify:
     def check_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Raise BundleError where `task_settings` cannot be decoded with."""
         settings = manifest["task_settings"]
-        labels = settings.get("labels")
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise BundleError("manifest.json: task_settings.labels: expected a list of texts")
-        if not labels or len(set(labels)) != len(labels):
-            raise BundleError("manifest.json: task_settings.labels: empty, or a label twice")
+        labels = check_labels(settings)
         out_of_scope = settings.get("out_of_scope")
         if out_of_scope is not None and (
             not isinstance(out_of_scope, str) or out_of_scope in labels
         ):
             raise BundleError("manifest.json: task_settings.out_of_scope: expected another label")
-        if "out_of_scope" not in settings or "threshold" not in settings:
-            raise BundleError("manifest.json: task_settings lacks out_of_scope or threshold")
-        threshold, temperature = settings["threshold"], settings.get("temperature")
-        if threshold is not None and not _is_number(threshold):
-            raise BundleError("manifest.json: task_settings.threshold: expected a number or null")
-        if not _is_number(temperature) or not temperature > 0:
-            raise BundleError("manifest.json: task_settings.temperature: expected a number above 0")
+        check_scores(settings)
         if settings.get("acceptance", ACCEPTANCES[0]) not in ACCEPTANCES:
             raise BundleError(
                 f"manifest.json: task_settings.acceptance: expected one of {', '.join(ACCEPTANCES)}"
@@ -125,7 +124,7 @@ class Classify:
         settings = manifest["task_settings"]
         labels, threshold = settings["labels"], settings["threshold"]
         in_scope = self._shares(outputs, settings)
-        order = np.argsort(-in_scope, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
+        order = np.argsort(-in_scope, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1]
         best = in_scope[np.arange(len(order))[:, None], order]
         abstained = [False] * len(order)
         if threshold is not None:
@@ -164,27 +163,44 @@ class Classify:
             raise BundleError("task_settings.acceptance is distance, but no part gives distances")
         return -outputs["distance"].astype(np.float64)
 
+    def tuned(
+        self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {}
+
+    def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
+        columns = [*settings["labels"], *filter(None, [settings["out_of_scope"]])]
+        gold = self.gold(rows, columns)
+        shares = softmax(self._tempered(outputs, settings))[gold >= 0, gold[gold >= 0]]
+        return float(-np.log(shares + 1e-12).mean()) if len(shares) else float("nan")
+
+    def mean(self, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The logarithm of the mean of the softmaxes."""
+        shares = np.mean([softmax(one) for one in logits], axis=0)
+        pooled: NDArray[np.float32] = np.log(shares + 1e-9).astype(np.float32)
+        return pooled
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        """Accuracy in scope, and where there are rows out of scope the mean of that and of
+        telling the two apart."""
+        accuracy, apart = figures.get("accuracy", 0.0), figures.get("oos_auroc")
+        return accuracy if apart is None else (accuracy + apart) / 2
+
     def _shares(self, outputs: Outputs, settings: Mapping[str, Any]) -> NDArray[np.float64]:
         """Probabilities of the labels in scope, (batch, labels); with an out-of-scope
         column they sum to less than one."""
+        return softmax(self._tempered(outputs, settings))[:, : len(settings["labels"])]
+
+    def _tempered(self, outputs: Outputs, settings: Mapping[str, Any]) -> NDArray[np.float32]:
         logits = self._logits(outputs, settings)
         if settings["temperature"] != 1.0:
             logits = logits / np.float32(settings["temperature"])
-        return softmax(logits)[:, : len(settings["labels"])]
+        return logits
 
     def _logits(self, outputs: Outputs, settings: Mapping[str, Any]) -> NDArray[np.float32]:
         """The checked `logits`, (batch, columns)."""
         columns = len(settings["labels"]) + (settings["out_of_scope"] is not None)
-        logits = outputs.get("logits")
-        if logits is None or logits.ndim != 2 or logits.shape[1] != columns:
-            shape = None if logits is None else logits.shape
-            raise BundleError(
-                f"the model's output 'logits' has the shape {shape}; the manifest's labels "
-                f"need (batch, {columns}). The bundle was put together wrongly."
-            )
-        if not np.isfinite(logits).all():
-            raise BundleError("the model's output 'logits' holds values that are not numbers")
-        return logits
+        return checked_logits(outputs, columns)
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
@@ -242,7 +258,7 @@ class Classify:
         scores = np.array([answer.score for answer in answers])
         answered = np.array([not answer.abstained for answer in answers], bool)
         right = np.asarray(gold == named, bool)
-        groups = _groups(rows)
+        groups = groups_of(rows)
 
         def share(hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Proportion:
             return Proportion(hits[of], None if groups is None else groups[of])
@@ -275,15 +291,6 @@ class Classify:
         return max(counts.values()) / len(rows) if rows else float("nan")
 
 
-def _groups(rows: Sequence[Row]) -> NDArray[np.int64] | None:
-    """A number for each row's group; a row without one is a group of its own."""
-    if all(row.group is None for row in rows):
-        return None
-    numbers: dict[str | int, int] = {}
-    keys = [i if row.group is None else row.group for i, row in enumerate(rows)]
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
-
-
 def _macro_f1(
     gold: NDArray[np.object_], named: NDArray[np.object_], groups: NDArray[np.int64] | None
 ) -> Resampled:
@@ -295,10 +302,6 @@ def _macro_f1(
 
 def _outside(row: Row, out_of_scope: str | None) -> bool:
     return out_of_scope is not None and row.label == out_of_scope
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 CLASSIFY = Classify()

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 
 class Answers(NamedTuple):
-    """logits: (n, columns), log-probabilities up to a constant. embedding: (n, hidden)."""
+    """logits: (n, columns), log-probabilities up to a constant, or log-odds where a text can
+    have several labels. embedding: (n, hidden)."""
 
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]

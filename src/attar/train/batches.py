@@ -10,14 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attar.runtime.windows import cut
+
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """rows: which examples, (batch,); input_ids and attention_mask: (batch, time)."""
+    """rows: which examples, (batch,); input_ids and attention_mask: (windows, time); owner:
+    (windows,), the place in `rows` of the text that a window belongs to."""
 
     rows: NDArray[np.int64]
     input_ids: Tensor
     attention_mask: Tensor
+    owner: Tensor
 
 
 def batch_order(
@@ -36,16 +40,39 @@ def batch_order(
     return batches
 
 
-def pad(tokens: Sequence[Sequence[int]], rows: NDArray[np.int64], pad_id: int) -> TokenBatch:
-    longest = max((len(tokens[i]) for i in rows), default=1) or 1
+def pad(
+    tokens: Sequence[list[int]], rows: NDArray[np.int64], pad_id: int, size: int | None = None
+) -> TokenBatch:
+    """size: tokens a window; longer rows have several (`runtime.windows`). None: no row has."""
+    windows = [
+        (place, part)
+        for place, row in enumerate(rows)
+        for part in ([tokens[row]] if size is None else cut(tokens[row], size))
+    ]
+    longest = max((len(part) for _, part in windows), default=1) or 1
     longest = -(-longest // 4) * 4  # few shapes: kernels are prepared once for each
-    ids = np.full((len(rows), longest), pad_id, np.int64)
-    mask = np.zeros((len(rows), longest), np.int64)
-    for place, row in enumerate(rows):
-        length = len(tokens[row])
-        ids[place, :length] = tokens[row]
-        mask[place, :length] = 1
-    return TokenBatch(rows, torch.from_numpy(ids), torch.from_numpy(mask))
+    ids = np.full((len(windows), longest), pad_id, np.int64)
+    mask = np.zeros((len(windows), longest), np.int64)
+    for i, (_, part) in enumerate(windows):
+        ids[i, : len(part)] = part
+        mask[i, : len(part)] = 1
+    owner = np.array([place for place, _ in windows], np.int64)
+    return TokenBatch(rows, torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(owner))
+
+
+def in_parts(
+    rows: NDArray[np.int64], lengths: NDArray[np.int64], most_tokens: int
+) -> list[NDArray[np.int64]]:
+    """The rows of a batch in parts of at most `most_tokens` each, a row at least."""
+    parts: list[list[int]] = [[]]
+    held = 0
+    for row in rows.tolist():
+        if parts[-1] and held + lengths[row] > most_tokens:
+            parts.append([])
+            held = 0
+        parts[-1].append(row)
+        held += int(lengths[row])
+    return [np.array(part, np.int64) for part in parts]
 
 
 def lengths_of(tokens: Sequence[Sequence[int]]) -> NDArray[np.int64]:
@@ -53,7 +80,8 @@ def lengths_of(tokens: Sequence[Sequence[int]]) -> NDArray[np.int64]:
 
 
 def padded_batches(
-    tokens: Sequence[Sequence[int]], pad_id: int, batch_size: int
+    tokens: Sequence[list[int]], pad_id: int, batch_size: int, size: int | None = None
 ) -> list[TokenBatch]:
     """All rows in fixed order, for inference."""
-    return [pad(tokens, rows, pad_id) for rows in batch_order(lengths_of(tokens), batch_size)]
+    order = batch_order(lengths_of(tokens), batch_size)
+    return [pad(tokens, rows, pad_id, size) for rows in order]

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from attar.errors import OutputError
-from attar.train.batches import batch_order, lengths_of, pad
+from attar.train.batches import batch_order, in_parts, lengths_of, pad
 from attar.train.models import Model
 from attar.train.precision import mixed_precision
 from attar.types import Progress
 
-#: (logits, embedding, row numbers) -> scalar loss
+#: Of a batch that are in memory together: 32 texts of 512. Gradients of the parts add up.
+MOST_TOKENS = 32 * 512
+#: (logits, embedding, row numbers) -> scalar loss, a mean over the rows
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -78,12 +80,13 @@ def train(
     model.train()
     done = epoch * math.ceil(len(tokens) / settings.batch_size)
     for rows in progress.track(all_batches(), what, steps - done):
-        batch = pad(tokens, rows, model.pad_id)
-        with mixed_precision(settings.bf16):
-            logits, embedding = model(batch.input_ids, batch.attention_mask)
-        loss = objective(logits.float(), embedding.float(), torch.from_numpy(rows))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        for part in in_parts(rows, lengths, MOST_TOKENS):
+            batch = pad(tokens, part, model.pad_id, model.max_length)
+            with mixed_precision(settings.bf16):
+                logits, embedding = model.read(batch)
+            loss = objective(logits.float(), embedding.float(), torch.from_numpy(part))
+            (loss * (len(part) / len(rows))).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
         schedule.step()

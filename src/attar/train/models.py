@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from attar.files import write_atomically
+from attar.runtime.windows import joined, set_windows
 from attar.train.batches import TokenBatch, padded_batches
 from attar.train.encoders import Encoder, encoder_from_spec
 from attar.train.heads import HEADS
@@ -38,14 +39,23 @@ class Model(nn.Module):
     """Text classifier under construction. forward -> (logits, embedding)."""
 
     def __init__(
-        self, task: str, encoder: Encoder, columns: int, tokenizer: Tokenizer, max_length: int
+        self,
+        task: str,
+        encoder: Encoder,
+        columns: int,
+        tokenizer: Tokenizer,
+        max_length: int,
+        windows: int = 1,
     ) -> None:
+        """max_length: tokens that are read at once. windows: of that length, as many as are
+        read of a text at most."""
         super().__init__()
         self.task = task
         self.encoder = encoder
         self.columns = columns
         self.head = HEADS.get(task)(encoder.hidden, columns)
         self.max_length = max_length
+        self.windows = windows
         self.set_tokenizer(tokenizer)
 
     @property
@@ -55,8 +65,7 @@ class Model(nn.Module):
     def set_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Use this tokenizer, cutting at `max_length`; padding is done batch by batch."""
         self.pad_id = (tokenizer.padding or {}).get("pad_id") or pad_id_of(tokenizer)
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(self.max_length)
+        set_windows(tokenizer, self.max_length, self.windows)
         self.tokenizer = tokenizer
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +73,21 @@ class Model(nn.Module):
         return self.head(embedding), embedding
 
     def tokens(self, texts: Iterable[str]) -> list[list[int]]:
-        return [e.ids for e in self.tokenizer.encode_batch_fast(list(texts))]
+        """The ids of each text, of a long one its windows in turn (`runtime.windows`)."""
+        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        return [joined(encoding, self.windows) for encoding in encodings]
+
+    def read(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        """Logits (batch, columns) and embeddings (batch, hidden) of whole texts: means over
+        their windows by tokens, as `runtime.windows.pooled`."""
+        logits, embedding = self(batch.input_ids, batch.attention_mask)
+        if len(batch.owner) == len(batch.rows):
+            return logits, embedding
+        tokens = batch.attention_mask.sum(dim=1).to(logits.dtype)
+        shares = torch.zeros(len(batch.rows), len(tokens), dtype=logits.dtype)
+        shares[batch.owner, torch.arange(len(tokens))] = tokens
+        shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1.0)
+        return shares @ logits, shares @ embedding.to(logits.dtype)
 
     @torch.no_grad()
     def answer(
@@ -74,11 +97,12 @@ class Model(nn.Module):
         self.eval()
         logits = np.zeros((len(texts), self.columns), np.float32)
         pooled = np.zeros((len(texts), self.encoder.hidden), np.float32)
-        batches = padded_batches(self.tokens(texts), self.pad_id, batch_size=64)
+        size = max(1, 64 // self.windows)
+        batches = padded_batches(self.tokens(texts), self.pad_id, size, self.max_length)
         shown: Iterable[TokenBatch] = (progress or Silent()).track(batches, what, len(batches))
         for batch in shown:
             with mixed_precision():
-                batch_logits, batch_pooled = self(batch.input_ids, batch.attention_mask)
+                batch_logits, batch_pooled = self.read(batch)
             logits[batch.rows] = batch_logits.float().numpy()
             pooled[batch.rows] = batch_pooled.float().numpy()
         return logits, pooled
@@ -88,6 +112,7 @@ class Model(nn.Module):
             "task": self.task,
             "columns": self.columns,
             "max_length": self.max_length,
+            "windows": self.windows,
             "encoder": self.encoder.spec(),
         }
         text = json.dumps(settings, indent=1, sort_keys=True, default=str)
@@ -105,6 +130,7 @@ class Model(nn.Module):
             settings["columns"],
             Tokenizer.from_file(str(folder / "tokenizer.json")),
             settings["max_length"],
+            settings.get("windows", 1),
         )
         model.load_state_dict(load_file(folder / "model.safetensors"))
         return model

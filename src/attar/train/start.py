@@ -64,16 +64,16 @@ def identity(location: str) -> str:
     return digest.hexdigest()
 
 
-def start_model(location: str, task: str, columns: int, max_length: int) -> Model:
+def start_model(location: str, task: str, columns: int, max_length: int, windows: int = 1) -> Model:
     """A Model on a pretrained encoder, with a new head for `columns`."""
     if (Path(location) / "attar.json").exists():
-        return _from_build(Path(location), task, columns, max_length)
+        return _from_build(Path(location), task, columns, max_length, windows)
     encoder = TransformerEncoder.from_folder(location)
     encoder.limit_positions(max_length)
-    return Model(task, encoder, columns, _tokenizer(location), max_length)
+    return Model(task, encoder, columns, _tokenizer(location), max_length, windows)
 
 
-def _from_build(folder: Path, task: str, columns: int, max_length: int) -> Model:
+def _from_build(folder: Path, task: str, columns: int, max_length: int, windows: int) -> Model:
     """Encoder and vocabulary of an earlier build; the head is new, its labels may differ."""
     try:
         earlier = Model.load(folder)
@@ -81,7 +81,7 @@ def _from_build(folder: Path, task: str, columns: int, max_length: int) -> Model
         raise TeacherError(f"{folder}: not a readable model of a build: {error}") from None
     if isinstance(earlier.encoder, TransformerEncoder):
         max_length = min(max_length, earlier.max_length)
-    return Model(task, earlier.encoder, columns, earlier.tokenizer, max_length)
+    return Model(task, earlier.encoder, columns, earlier.tokenizer, max_length, windows)
 
 
 def _tokenizer(location: str) -> Tokenizer:

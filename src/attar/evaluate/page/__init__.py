@@ -24,6 +24,7 @@ SECTIONS: tuple[tuple[str, str, str, Section], ...] = (
     ("scores", "Scores", "How far its scores can be believed", trust.reliability),
     ("latency", "Latency and cost", "Latency, energy, cost", costs.latency),
     ("slices", "Slices", "Where it is weaker", weaknesses.slices),
+    ("labels", "Labels", "Label by label", weaknesses.by_label),
     ("errors", "Errors", "What it gets wrong", weaknesses.errors),
     ("data", "Data", "Data", origin.data),
     ("reproduce", "Reproduce", "Reproduce it", origin.reproduce),

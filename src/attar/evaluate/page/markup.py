@@ -80,9 +80,10 @@ def figure(drawing: Html, caption: str = "") -> Html:
 
 
 def breakable(name: object) -> Html:
-    """A label that may be broken after its underscores."""
+    """A label that may be broken after its underscores. Its direction is its own: a label
+    written from right to left does not turn the words around it."""
     first, *rest = str(name).split("_")
-    return join(first, *[join("_", Html("<wbr>"), part) for part in rest])
+    return tag("bdi", first, *[join("_", Html("<wbr>"), part) for part in rest])
 
 
 def details(summary: str, body: Html) -> Html:

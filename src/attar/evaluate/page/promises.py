@@ -35,8 +35,11 @@ def headline(report: Mapping[str, Any]) -> Html:
     """Name, verdict on the claims, and the four figures to remember."""
     labels = report.get("labels")
     about = [report.get("task"), f"{len(labels)} labels" if labels else None]
+    metric, title = "accuracy", "Accuracy"
+    if dig(report, "metrics", metric) is None:
+        metric, title = "micro_f1", "Micro F1"
     facts = [
-        _fact("Accuracy", dig(report, "metrics", "accuracy"), percent, _teacher(report)),
+        _fact(title, dig(report, "metrics", metric), percent, _teacher(report, metric)),
         _fact("Size", report.get("size_bytes"), file_size, "one file"),
         _fact(
             "Latency, p50", dig(report, "measurements", "latency", "p50_ms"), in_ms, _p99(report)
@@ -60,8 +63,8 @@ def _fact(name: str, value: float | None, show: Format, note: str | None) -> Htm
     return tag("div", *shown, tag("dd", note, class_="note") if note else Html(""))
 
 
-def _teacher(report: Mapping[str, Any]) -> str | None:
-    theirs = dig(report, "teacher", "metrics", "accuracy")
+def _teacher(report: Mapping[str, Any], metric: str) -> str | None:
+    theirs = dig(report, "teacher", "metrics", metric)
     return None if theirs is None else f"teacher {percent(theirs)}"
 
 

@@ -26,7 +26,10 @@ from attar.evaluate.page.markup import (
 
 _METRICS: tuple[tuple[str, str, Format], ...] = (
     ("accuracy", "accuracy, in scope", percent),
+    ("micro_f1", "micro F1", percent),
     ("macro_f1", "macro F1", percent),
+    ("subset_accuracy", "exactly the gold labels", percent),
+    ("average_precision", "average precision", percent),
     ("agreement", "agreement with the teacher", percent),
     ("accuracy_when_answering", "accuracy when answering", percent),
     ("in_scope_abstained", "in scope, abstained on", percent),
@@ -66,7 +69,7 @@ def beside_teacher(report: Mapping[str, Any]) -> Html:
                 )
             rows.append([label, show(mine), "–" if other is None else show(other), gap])
     if report.get("chance") is not None and rows:
-        rows.append(["always the most frequent label", percent(report["chance"]), "–", "–"])
+        rows.append(["the same answer for every text", percent(report["chance"]), "–", "–"])
     measured = report.get("certify_rows") or metrics.get("rows")
     said = []
     if measured:

@@ -43,12 +43,14 @@ def slices(report: Mapping[str, Any]) -> Html:
     parts = [row for row in found if row["name"] != "as written"] or found
     named = records({"worst": [report.get("worst_slice")]}, "worst", *_SLICE)
     worst = named[0] if named else min(parts, key=lambda row: (row["upper"], row["accuracy"]))
-    said = (
-        f"Weakest: {_kind(worst['kind'])[1]} “{worst['name']}”, {percent(worst['accuracy'])} right "
+    said = join(
+        f"Weakest: {_kind(worst['kind'])[1]} “",
+        tag("bdi", worst["name"]),
+        f"”, {percent(worst['accuracy'])} right "
         f"on {counted(worst['rows'], 'row')} ({percent(worst['lower'])} to "
-        f"{percent(worst['upper'])}). Of all slices its upper bound is the lowest."
+        f"{percent(worst['upper'])}). Of all slices its upper bound is the lowest.",
     )
-    overall = dig(report, "metrics", "accuracy")
+    overall = dig(report, "metrics", "accuracy") or dig(report, "metrics", "subset_accuracy")
     axis = spanning(
         [x for row in found for x in (row["lower"], row["upper"])],
         short_percent, pad=0.04, within=(0, 1),
@@ -105,6 +107,29 @@ def _slice_table(
 def _kind(kind: str) -> tuple[str, str]:
     """A heading and a singular for a kind of slices, also for one that is new."""
     return _KINDS.get(kind) or (f"By {kind}", str(kind))
+
+
+def by_label(report: Mapping[str, Any]) -> Html:
+    """Of a task with label sets: each label's recall and precision, the weakest first."""
+    found = records(report, "by_label", "label", "threshold", "rows", "given")
+
+    def shown(value: float | None) -> str:
+        return "–" if value is None else percent(value)
+
+    found.sort(key=lambda row: (row.get("recall") or 0.0) + (row.get("precision") or 0.0))
+    rows = [
+        [
+            breakable(row["label"]),
+            f"{row['rows']:,}",
+            shown(row.get("recall")),
+            f"{row['given']:,}",
+            shown(row.get("precision")),
+            f"{row['threshold']:.3f}",
+        ]
+        for row in found
+    ]
+    head = ("label", "rows that have it", "recall", "answers that give it", "precision", "from")
+    return table("Each label: given where its probability reaches “from”", head, rows)
 
 
 def errors(report: Mapping[str, Any]) -> Html:

@@ -5,5 +5,10 @@ from __future__ import annotations
 from attar.registry import Registry
 
 HEADS: Registry[type] = Registry(
-    "heads", {"classify": "attar.train.heads.classify:ClassifyHead"}, noun="head"
+    "heads",
+    {
+        "classify": "attar.train.heads.classify:ClassifyHead",
+        "multilabel": "attar.train.heads.multilabel:MultilabelHead",
+    },
+    noun="head",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,3 +37,20 @@ class ClassifyHead(nn.Module):
             functional.softmax(teacher / temperature, dim=-1),
             reduction="batchmean",
         )
+
+    @staticmethod
+    def fitted(
+        embedding: NDArray[np.float32], target: NDArray[np.int64], columns: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Logistic regression: weight (columns, hidden) and bias (columns,)."""
+        from sklearn.linear_model import LogisticRegression
+
+        weight = np.zeros((columns, embedding.shape[1]), np.float64)
+        bias = np.full(columns, -20.0)  # a column without rows never wins
+        found = LogisticRegression(C=0.1, max_iter=500).fit(embedding, target)
+        if len(found.classes_) == 2:  # scikit-learn keeps one row for two classes
+            weight[found.classes_[1]] = found.coef_[0]
+            bias[found.classes_] = (0.0, found.intercept_[0])
+        else:
+            weight[found.classes_], bias[found.classes_] = found.coef_, found.intercept_
+        return weight, bias

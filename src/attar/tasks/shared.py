@@ -1,0 +1,61 @@
+"""What the tasks with one output column a label have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.errors import BundleError
+from attar.types import Outputs, Row
+
+
+def check_labels(settings: Mapping[str, Any]) -> list[str]:
+    """The manifest's labels. Raises BundleError where they are not distinct texts."""
+    labels = settings.get("labels")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise BundleError("manifest.json: task_settings.labels: expected a list of texts")
+    if not labels or len(set(labels)) != len(labels):
+        raise BundleError("manifest.json: task_settings.labels: empty, or a label twice")
+    return labels
+
+
+def check_scores(settings: Mapping[str, Any]) -> None:
+    """Raise BundleError where threshold or temperature are no usable numbers."""
+    if "out_of_scope" not in settings or "threshold" not in settings:
+        raise BundleError("manifest.json: task_settings lacks out_of_scope or threshold")
+    threshold, temperature = settings["threshold"], settings.get("temperature")
+    if threshold is not None and not is_number(threshold):
+        raise BundleError("manifest.json: task_settings.threshold: expected a number or null")
+    if temperature is None or not is_number(temperature) or not temperature > 0:
+        raise BundleError("manifest.json: task_settings.temperature: expected a number above 0")
+
+
+def checked_logits(outputs: Outputs, columns: int) -> NDArray[np.float32]:
+    """The output `logits`, (batch, columns). Raises BundleError for another shape."""
+    logits = outputs.get("logits")
+    if logits is None or logits.ndim != 2 or logits.shape[1] != columns:
+        shape = None if logits is None else logits.shape
+        raise BundleError(
+            f"the model's output 'logits' has the shape {shape}; the manifest's labels "
+            f"need (batch, {columns}). The bundle was put together wrongly."
+        )
+    if not np.isfinite(logits).all():
+        raise BundleError("the model's output 'logits' holds values that are not numbers")
+    return logits
+
+
+def groups_of(rows: Sequence[Row]) -> NDArray[np.int64] | None:
+    """A number for each row's group; a row without one is a group of its own."""
+    if all(row.group is None for row in rows):
+        return None
+    numbers: dict[str | int, int] = {}
+    keys = [i if row.group is None else row.group for i, row in enumerate(rows)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
