@@ -18,14 +18,18 @@ from attar.errors import RecipeError
 from attar.registry import did_you_mean
 
 FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen")
+SUSPICIOUS_LABELS = ("auto", "keep", "drop", "relabel")
+PERSONAL_DATA = ("keep", "flag", "redact")
+QUALITY_FILTERS = ("unlabeled", "all", "off")
 
 
 @dataclass(frozen=True, slots=True)
 class DataSection:
-    """Where the rows are and what their fields are called.
+    """Where the rows are, what their fields are called, and how they are curated.
 
     label_separator: between the labels of a multilabel row that gives them as one text,
-    as CSV must; JSON lists need none.
+    as CSV must; JSON lists need none. What the last four mean, and why nothing of it
+    touches certify: docs/curation.md.
     """
 
     train: tuple[Path, ...]
@@ -36,6 +40,10 @@ class DataSection:
     group: str | None = None
     out_of_scope: str | None = None
     label_separator: str = "|"
+    languages: tuple[str, ...] = ()
+    quality_filter: str = "unlabeled"
+    personal_data: str = "keep"
+    suspicious_labels: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,10 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             group=_text(data, "group", "[data]"),
             out_of_scope=_text(data, "out_of_scope", "[data]"),
             label_separator=_text(data, "label_separator", "[data]") or "|",
+            languages=_names(data, "languages", "[data]"),
+            quality_filter=_choice(data, "quality_filter", "[data]", QUALITY_FILTERS),
+            personal_data=_choice(data, "personal_data", "[data]", PERSONAL_DATA),
+            suspicious_labels=_choice(data, "suspicious_labels", "[data]", SUSPICIOUS_LABELS),
         ),
         teacher=_teacher(_table(table, "teacher")),
         student=_student(_table(table, "student"), folder),
@@ -158,12 +170,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
 
 def _teacher(table: Mapping[str, Any]) -> TeacherSection:
     _known(table, TeacherSection, "[teacher]")
-    method = _text(table, "finetune", "[teacher]") or "auto"
-    if method not in FINETUNE_METHODS:
-        raise RecipeError(
-            f"[teacher] finetune = {method!r}.{did_you_mean(method, FINETUNE_METHODS)} "
-            f"Known: {', '.join(FINETUNE_METHODS)}."
-        )
+    method = _choice(table, "finetune", "[teacher]", FINETUNE_METHODS)
     return TeacherSection(_text(table, "model", "[teacher]") or "embedded", method)
 
 
@@ -233,6 +240,23 @@ def _text(table: Mapping[str, Any], key: str, where: str) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
         raise RecipeError(f"{where}: {key} = {value!r}: expected a text that is not empty")
     return value
+
+
+def _choice(table: Mapping[str, Any], key: str, where: str, known: tuple[str, ...]) -> str:
+    """One of the known values, of which the first is the default."""
+    value = _text(table, key, where) or known[0]
+    if value not in known:
+        raise RecipeError(
+            f"{where} {key} = {value!r}.{did_you_mean(value, known)} Known: {', '.join(known)}."
+        )
+    return value
+
+
+def _names(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise RecipeError(f'{where} {key} = {value!r}: expected a list of texts, e.g. ["en"]')
+    return tuple(value)
 
 
 def _number(

@@ -43,6 +43,18 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class Flagged:
+    """A row that curation kept and found something about: somebody should look at it."""
+
+    row: Row
+    reason: str
+    detail: str = ""
+
+    def drop(self) -> Dropped:
+        return Dropped(self.row, self.reason, self.detail)
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """Curated rows by split. `unlabeled` is the transfer set of distillation."""
 
@@ -52,6 +64,7 @@ class Dataset:
     certify: tuple[Row, ...]
     unlabeled: tuple[Row, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    flagged: tuple[Flagged, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
 

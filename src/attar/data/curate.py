@@ -17,15 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from attar.data import filters, reasons
+from attar.data.balance import balance
 from attar.data.filters import Filtered, Neighborhood
 from attar.data.neighbors import clusters
 from attar.data.read import read_rows
+from attar.data.screen import screen
 from attar.data.split import FRACTIONS, FRACTIONS_WITH_TEST, in_order, row_key, split
 from attar.errors import DataError
 from attar.files import write_atomically
 from attar.recipe import DataSection
 from attar.registry import did_you_mean
-from attar.types import Dataset, Dropped, Progress, Row, Silent, Task
+from attar.types import Dataset, Dropped, Flagged, Progress, Row, Silent, Task
 
 FEW_ROWS = 5
 MAX_UNKNOWN_SHARE = 0.01
@@ -76,25 +78,31 @@ def curate(
     unlabeled = _keep(filters.without_leaks(unlabeled, held_out, near), dropped)
     unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
     splits["unlabeled"] = in_order(unlabeled)
+    progress.say("looking at quality, languages and personal data")
+    flagged, remarks = screen(splits, fields, dropped, progress)
     progress.say(f"kept {sum(map(len, splits.values())):,} rows, dropped {len(dropped):,}")
     return Dataset(
         **{name: tuple(splits[name]) for name in SPLITS},
         dropped=tuple(dropped),
-        notes=tuple(notes),
+        flagged=tuple(flagged),
+        notes=(*notes, *remarks),
         fingerprint=_fingerprint(splits),
     )
 
 
 def summary(dataset: Dataset, task: Task) -> dict[str, Any]:
-    """Rows and label counts by split, drops by reason, notes: ready for JSON."""
+    """Rows and label counts by split, drops and flags by reason, balance, notes: for JSON."""
     splits = {name: getattr(dataset, name) for name in SPLITS}
     reason_counts = Counter(d.reason for d in dataset.dropped)
+    flag_counts = Counter(f.reason for f in dataset.flagged)
     return {
         "rows": {name: len(rows) for name, rows in splits.items()},
         "labels": {
             name: dict(sorted(_labels(task, rows).items())) for name, rows in splits.items()
         },
-        "dropped": {reason: reason_counts[reason] for reason in reasons.ALL},
+        "dropped": {reason: reason_counts[reason] for reason in reasons.DROPS},
+        "flagged": {reason: flag_counts[reason] for reason in reasons.ALL if flag_counts[reason]},
+        "balance": balance(dataset.train),
         "notes": list(dataset.notes),
         "fingerprint": dataset.fingerprint,
     }
@@ -102,6 +110,11 @@ def summary(dataset: Dataset, task: Task) -> dict[str, Any]:
 
 def save_dropped(dataset: Dataset, path: str | Path) -> None:
     """Write the dropped rows as JSONL. Raises OutputError when the disk refuses."""
+    save_rows(dataset.dropped, path)
+
+
+def save_rows(found: Iterable[Dropped | Flagged], path: str | Path) -> None:
+    """Write dropped or flagged rows as JSONL, each with its reason."""
     lines = (
         json.dumps(
             {
@@ -114,7 +127,7 @@ def save_dropped(dataset: Dataset, path: str | Path) -> None:
             },
             ensure_ascii=False,
         )
-        for d in dataset.dropped
+        for d in found
     )
     write_atomically(path, "".join(line + "\n" for line in lines).encode("utf-8"))
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from attar.data import reasons
 from attar.data.neighbors import fold, near_pairs, normalize
-from attar.types import Dropped, Row
+from attar.types import Dropped, Flagged, Row
 
 MAX_CHARACTERS = 10_000
 NEAR = 0.8
@@ -169,6 +169,22 @@ def _labels_of(rows: Sequence[Row]) -> str:
     return "the text has labels " + ", ".join(
         f"{label} ({n})" for label, n in sorted(counts.items(), key=str)
     )
+
+
+def without(rows: Sequence[Row], flagged: Iterable[Flagged]) -> Filtered:
+    """Drop the flagged rows, each once. A label that would lose every row keeps them."""
+    reasons_of: dict[int, Flagged] = {}
+    for one in flagged:
+        reasons_of.setdefault(id(one.row), one)
+    left: set[str | None] = {row.label for row in rows if id(row) not in reasons_of} | {None}
+    kept: list[Row] = []
+    dropped = []
+    for row in rows:
+        if id(row) in reasons_of and row.label in left:
+            dropped.append(reasons_of[id(row)].drop())
+        else:
+            kept.append(row)
+    return kept, dropped
 
 
 def without_duplicates(rows: Iterable[Row]) -> Filtered:
