@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from attar.errors import OutputError
 from attar.passes import PASSES, Artifact, Context, Pass, apply_all, fingerprint
 from attar.passes.distill import Distill
+from attar.passes.distill_layers import DistillLayers
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.finetune import Finetune
@@ -26,6 +27,7 @@ from attar.testing import check_pass
 
 STEPS: list[Pass] = [
     Distill(epochs=2, learning_rate=1e-3, copies=1, representation_weight=0.1),
+    DistillLayers(epochs=1, copies=1, relation_heads=2, attention_weight=0.1),
     ExportOnnx(),
     Factorize(rank=8),
     Finetune(epochs=1),

@@ -36,6 +36,7 @@ PASSES: Registry[type[Pass]] = Registry(
         "trim_vocabulary": "attar.passes.trim_vocabulary:TrimVocabulary",
         "factorize": "attar.passes.factorize:Factorize",
         "distill": "attar.passes.distill:Distill",
+        "distill_layers": "attar.passes.distill_layers:DistillLayers",
         "export_onnx": "attar.passes.export_onnx:ExportOnnx",
         "quantize": "attar.passes.quantize:Quantize",
     },

@@ -54,7 +54,7 @@ def local_teacher(step: Finetune, start: Artifact, context: Context) -> LocalTea
         model = Model.load(tuned.folder)
         return lambda texts: model.answer(texts, context.progress, f"teacher, {step.method}")
 
-    return LocalTeacher(step.method, tuned.fingerprint, load, context.cache)
+    return LocalTeacher(step.method, tuned.fingerprint, load, context.cache, tuned.folder)
 
 
 def _method(name: str) -> Method:

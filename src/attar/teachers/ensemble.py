@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from attar.teachers import Answers, Teacher
 class Ensemble:
     """Averages probabilities, not logits, so that members may differ in scale.
 
-    The embedding is the first member's, which should be the strongest.
+    The embedding and the layers are the first member's, which should be the strongest.
     """
 
     def __init__(self, members: Sequence[Teacher]) -> None:
@@ -22,6 +23,7 @@ class Ensemble:
         self.members = tuple(members)
         self.name = " + ".join(member.name for member in members)
         self.fingerprint = "+".join(member.fingerprint for member in members)
+        self.folder: Path | None = getattr(members[0], "folder", None)
 
     def answer(self, texts: Sequence[str]) -> Answers:
         answers = [member.answer(texts) for member in self.members]
