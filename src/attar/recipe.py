@@ -17,7 +17,7 @@ from typing import Any
 from attar.errors import RecipeError
 from attar.registry import did_you_mean
 
-FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen")
+FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen", "contrastive")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from attar.types import Dataset, Progress, Silent, Task
 PASSES: Registry[type[Pass]] = Registry(
     "passes",
     {
+        "add_labels": "attar.passes.add_labels:AddLabels",
         "finetune": "attar.passes.finetune:Finetune",
         "take_layers": "attar.passes.take_layers:TakeLayers",
         "no_layers": "attar.passes.no_layers:NoLayers",
