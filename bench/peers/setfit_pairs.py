@@ -52,6 +52,7 @@ def run(
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
+    import torch
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from sentence_transformers import models as parts
@@ -74,7 +75,8 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         report_to="none",
     )
     rows = Dataset.from_dict({"text": texts, "label": labels})
-    Trainer(model=model, args=arguments, train_dataset=rows).train()
+    with torch.autocast("cpu", torch.bfloat16):  # as attar trains
+        Trainer(model=model, args=arguments, train_dataset=rows).train()
     seconds = time.time() - started
     model.save_pretrained(job["ship"])
     found = [str(label) for label in model.predict(job["texts"], batch_size=64)]

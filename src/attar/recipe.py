@@ -35,17 +35,21 @@ class DataSection:
 
 @dataclass(frozen=True, slots=True)
 class TeacherSection:
-    """`model`: "embedded", a hub name, or a folder. `finetune`: how it learns the task."""
+    """`model`: "embedded", a hub name, or a folder. `finetune`: how it learns the task.
+    `members`: how many of it are fine-tuned, with seeds of their own, and averaged."""
 
     model: str = "embedded"
     finetune: str = "auto"
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class StudentSection:
-    """`start`: a bundle whose build is still in `.attar/`, or a model folder."""
+    """`start`: a bundle whose build is still in `.attar/`, or a model folder.
+    `keep_labels`: the bundle's own labels stay, and those of the data are added to them."""
 
     start: str | None = None
+    keep_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,10 @@ def _teacher(table: Mapping[str, Any]) -> TeacherSection:
             f"[teacher] finetune = {method!r}.{did_you_mean(method, FINETUNE_METHODS)} "
             f"Known: {', '.join(FINETUNE_METHODS)}."
         )
-    return TeacherSection(_text(table, "model", "[teacher]") or "embedded", method)
+    members = table.get("members", 1)
+    if not isinstance(members, int) or isinstance(members, bool) or not 1 <= members <= 9:
+        raise RecipeError(f"[teacher] members = {members!r}: expected a whole number from 1 to 9")
+    return TeacherSection(_text(table, "model", "[teacher]") or "embedded", method, members)
 
 
 def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
@@ -166,7 +173,12 @@ def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
     start = _text(table, "start", "[student]")
     if start is not None and (folder / start).exists():
         start = str(folder / start)
-    return StudentSection(start)
+    keep = table.get("keep_labels", False)
+    if not isinstance(keep, bool):
+        raise RecipeError(f"[student] keep_labels = {keep!r}: expected true or false")
+    if keep and start is None:
+        raise RecipeError("[student] keep_labels needs start: name the bundle whose labels stay")
+    return StudentSection(start, keep)
 
 
 def _budget(table: Mapping[str, Any]) -> Budget:
