@@ -12,7 +12,13 @@ linear_model = pytest.importorskip("sklearn.linear_model")
 
 from attar.errors import AttarError
 from attar.passes import Artifact, Context
-from attar.passes.add_labels import STRENGTH, AddLabels, fit_columns
+from attar.passes.add_labels import (
+    MARGIN,
+    STRENGTH,
+    AddLabels,
+    fit_columns,
+    imagined_embeddings,
+)
 from attar.passes.finetune import Finetune
 from attar.train.models import Model
 
@@ -94,6 +100,39 @@ def test_the_fit_is_scikit_learns_where_old_logits_say_nothing() -> None:
     expected = theirs.coef_[0] / scale
     np.testing.assert_allclose(weight[0], expected, atol=1e-3)
     assert float(bias[0]) == pytest.approx(theirs.intercept_[0] - expected @ mean, abs=1e-3)
+
+
+def test_imagined_embeddings_are_what_the_head_knows() -> None:
+    torch.manual_seed(0)
+    head, center = torch.nn.Linear(12, 5), torch.randn(12)
+    found = imagined_embeddings(head, center)
+    logits = head(found).detach()
+    assert logits.argmax(1).tolist() == [0, 1, 2, 3, 4]
+    rest = logits[~torch.eye(5, dtype=torch.bool)].reshape(5, 4)
+    torch.testing.assert_close(logits.diagonal()[:, None] - rest, torch.full((5, 4), MARGIN))
+    # The nearest: what separates it from the center lies in the span of the head's rows.
+    apart = found - center
+    span = torch.linalg.pinv(head.weight) @ head.weight
+    torch.testing.assert_close(apart @ span.T, apart, atol=1e-4, rtol=0)
+
+
+def test_imagined_embeddings_stand_in_for_replay(
+    old: Artifact, refunds_only: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = replace(refunds_only.dataset, unlabeled=(), fingerprint="refunds alone")
+    texts = [row.text for row in dataset.certify if row.label != "refund"]
+
+    def taken(cache: str) -> float:
+        context = replace(refunds_only, dataset=dataset, cache=refunds_only.cache / cache)
+        made = Model.load(AddLabels(known=OLD).apply(old, context).folder)
+        answers = made.answer(texts)[0].argmax(1)
+        return float((answers == context.columns.index("refund")).mean())
+
+    kept = taken("with")
+    monkeypatch.setattr(
+        "attar.passes.add_labels.imagined_embeddings", lambda head, center: center[None][:0]
+    )
+    assert kept < taken("without") - 0.2
 
 
 def test_gold_rows_of_old_labels_count_as_replay(old: Artifact, tiny_context: Context) -> None:

@@ -3,10 +3,11 @@
 Encoder and old columns keep their weights to the bit, so that among the old labels every
 text gets the answer it got; what can go wrong is only that a new label takes a text that is
 not its own. New columns are fitted (softmax regression, old logits given) to the rows of
-the new labels, against *replay*: train rows of old labels, and the unlabeled texts, for which
+the new labels, against *replay*: train rows of old labels; the unlabeled texts, for which
 the model's own answer stands (learning without forgetting, Li & Hoiem 2016, with the shared
-weights fixed instead of tied by a loss). Texts of the new labels among the unlabeled ones
-therefore work against them: give texts from before the labels were needed.
+weights fixed instead of tied by a loss); and an imagined embedding for each old label, so that
+no label is without any. Texts of the new labels among the unlabeled ones work against them:
+give texts from before the labels were needed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
 from attar.train.models import Model
 
-STRENGTH = 0.1  # inverse of the L2 penalty, as scikit-learn's C, on standardized embeddings
+STRENGTH = 0.3  # inverse of the L2 penalty, as scikit-learn's C, on standardized embeddings
+MARGIN = 5.0  # by which the logit of an imagined embedding's label exceeds the others
 ITERATIONS = 200
 
 
@@ -45,7 +47,11 @@ class AddLabels(Pass):
             torch.from_numpy, old.answer(texts, context.progress, "add labels: embed")
         )
         names = (*self.known, *new_names)
-        target = torch.zeros(len(texts), len(names), dtype=torch.float64)
+        made_up = imagined_embeddings(old.head.linear, embedding.mean(0))
+        embedding = torch.cat([embedding, made_up])
+        with torch.no_grad():
+            logits = torch.cat([logits, old.head.linear(made_up)])
+        target = torch.zeros(len(logits), len(names), dtype=torch.float64)
         gold = [names.index(row.label) for row in rows if row.label is not None]
         target[torch.arange(len(rows)), torch.tensor(gold)] = 1.0
         replayed = functional.softmax(logits[len(rows) :].double(), dim=-1)
@@ -71,6 +77,20 @@ class AddLabels(Pass):
                 "add rows of a new label, or continue without keep_labels"
             )
         return new
+
+
+def imagined_embeddings(head: nn.Linear, center: Tensor) -> Tensor:
+    """For each column of `head` an embedding that it answers with that column, by `MARGIN`,
+    and of these the one nearest to `center` (hidden,). Returns (columns, hidden).
+
+    What a layer can tell of the data it was fitted to, as in data-free distillation (Nayak
+    et al. 2019, there for whole networks).
+    """
+    weight, bias, middle = (t.detach().double() for t in (head.weight, head.bias, center))
+    now = weight @ middle + bias  # (columns,)
+    wanted = MARGIN * torch.eye(len(bias), dtype=torch.float64) - MARGIN / len(bias) + now.mean()
+    found: Tensor = middle + (wanted - now) @ torch.linalg.pinv(weight).T
+    return found.float()
 
 
 def fit_columns(embedding: Tensor, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
