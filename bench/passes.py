@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ablations import ENTRIES
-from ablations.entry import FINE_TUNED, Entry
+from ablations.entry import FINE_TUNED, FROZEN, Entry
 from ablations.plot import draw
 from attar.data.curate import curate
 from attar.data.split import join_select
@@ -37,6 +37,7 @@ from attar.plan.teacher import frozen_teacher, local_teacher
 from attar.recipe import DataSection
 from attar.runtime.predictor import Predictor
 from attar.tasks import TASKS
+from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
 from attar.train.start import EMBEDDED, locate
 from attar.types import Row
@@ -47,11 +48,13 @@ from report import line, show
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all entries of a set share: the pretrained start, the rows, a teacher."""
+    """What all entries of a set share: the pretrained start, the rows, a teacher (by name
+    its members)."""
 
     start: Artifact
     context: Context
     rows: tuple[Row, ...]
+    members: Mapping[str, Teacher]
 
 
 def ground(name: str, data: Path, work: Path, rows: str) -> Ground:
@@ -71,8 +74,9 @@ def ground(name: str, data: Path, work: Path, rows: str) -> Ground:
     location = locate(EMBEDDED, work)
     start = start_artifact(location, int(longest_text(location, context).value), context)
     tuned = local_teacher(Finetune(epochs=3), start, context)
-    teacher = Ensemble([tuned, frozen_teacher(start, context)])
-    return Ground(start, replace(context, teacher=teacher), judged)
+    frozen = frozen_teacher(start, context)
+    context = replace(context, teacher=Ensemble([tuned, frozen]))
+    return Ground(start, context, judged, {FINE_TUNED: tuned, FROZEN: frozen})
 
 
 def made(entry: Entry, base: Ground, names: Mapping[str, Entry]) -> tuple[Artifact, float]:
@@ -80,9 +84,12 @@ def made(entry: Entry, base: Ground, names: Mapping[str, Entry]) -> tuple[Artifa
     source = base.start
     if entry.start != "pretrained":
         source, _ = made(names[entry.start], base, names)
+    context = base.context
+    if entry.teacher is not None:
+        context = replace(context, teacher=base.members[entry.teacher])
     started = time.perf_counter()
     for step in entry.steps:
-        source = step.apply(source, base.context)
+        source = step.apply(source, context)
     return source, time.perf_counter() - started
 
 

@@ -26,11 +26,11 @@ from attar.passes import Artifact, Context
 from attar.passes.export_onnx import ExportOnnx
 from attar.plan import Plan, make_plan
 from attar.plan.handover import HandOver, draft_with_threshold
-from attar.plan.start import CACHE, record_build
+from attar.plan.start import CACHE, earlier_build, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
 from attar.tasks import TASKS
-from attar.types import Dataset, Progress, Silent
+from attar.types import Dataset, Progress, Row, Silent
 
 GOLDEN_EXAMPLES = 8
 
@@ -60,8 +60,11 @@ def build(
 
     task = TASKS.get(recipe.task)
     check_claims(recipe.claims, task)
-    dataset = curate(task, recipe.data, seed=seed, progress=progress)
-    columns = task.targets(dataset.train, recipe.data.out_of_scope)
+    earlier = earlier_build(recipe)
+    kept = earlier.columns if earlier is not None else ()
+    dataset = curate(task, recipe.data, known=kept, seed=seed, progress=progress)
+    named = (*dataset.train, *(Row("", label) for label in kept))
+    columns = task.targets(named, recipe.data.out_of_scope)
     check_labels(recipe.claims, [name for name in columns if name != recipe.data.out_of_scope])
     recipe.work.mkdir(parents=True, exist_ok=True)
     save_dropped(dataset, recipe.work / "dropped.jsonl")
@@ -76,6 +79,7 @@ def build(
             seed=seed,
             progress=progress,
         ),
+        earlier,
         minutes,
     )
     model = trained = plan.start

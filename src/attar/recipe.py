@@ -17,7 +17,7 @@ from typing import Any
 from attar.errors import RecipeError
 from attar.registry import did_you_mean
 
-FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen")
+FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen", "contrastive")
 SUSPICIOUS_LABELS = ("auto", "keep", "drop", "relabel")
 PERSONAL_DATA = ("keep", "flag", "redact")
 QUALITY_FILTERS = ("unlabeled", "all", "off")
@@ -48,17 +48,21 @@ class DataSection:
 
 @dataclass(frozen=True, slots=True)
 class TeacherSection:
-    """`model`: "embedded", a hub name, or a folder. `finetune`: how it learns the task."""
+    """`model`: "embedded", a hub name, or a folder. `finetune`: how it learns the task.
+    `members`: how many of it are fine-tuned, with seeds of their own, and averaged."""
 
     model: str = "embedded"
     finetune: str = "auto"
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class StudentSection:
-    """`start`: a bundle whose build is still in `.attar/`, or a model folder."""
+    """`start`: a bundle whose build is still in `.attar/`, or a model folder.
+    `keep_labels`: the bundle's own labels stay, and those of the data are added to them."""
 
     start: str | None = None
+    keep_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,10 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
 def _teacher(table: Mapping[str, Any]) -> TeacherSection:
     _known(table, TeacherSection, "[teacher]")
     method = _choice(table, "finetune", "[teacher]", FINETUNE_METHODS)
-    return TeacherSection(_text(table, "model", "[teacher]") or "embedded", method)
+    members = table.get("members", 1)
+    if not isinstance(members, int) or isinstance(members, bool) or not 1 <= members <= 9:
+        raise RecipeError(f"[teacher] members = {members!r}: expected a whole number from 1 to 9")
+    return TeacherSection(_text(table, "model", "[teacher]") or "embedded", method, members)
 
 
 def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
@@ -179,7 +186,12 @@ def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
     start = _text(table, "start", "[student]")
     if start is not None and (folder / start).exists():
         start = str(folder / start)
-    return StudentSection(start)
+    keep = table.get("keep_labels", False)
+    if not isinstance(keep, bool):
+        raise RecipeError(f"[student] keep_labels = {keep!r}: expected true or false")
+    if keep and start is None:
+        raise RecipeError("[student] keep_labels needs start: name the bundle whose labels stay")
+    return StudentSection(start, keep)
 
 
 def _budget(table: Mapping[str, Any]) -> Budget:

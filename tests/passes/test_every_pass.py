@@ -13,7 +13,9 @@ torch = pytest.importorskip("torch")
 
 from attar.errors import OutputError
 from attar.passes import PASSES, Artifact, Context, Pass, apply_all, fingerprint
+from attar.passes.add_labels import AddLabels
 from attar.passes.distill import Distill
+from attar.passes.distill_layers import DistillLayers
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.finetune import Finetune
@@ -25,13 +27,16 @@ from attar.plan.teacher import frozen_teacher
 from attar.testing import check_pass
 
 STEPS: list[Pass] = [
+    AddLabels(known=("cancel", "delivery", "refund", "oos")),
     Distill(epochs=2, learning_rate=1e-3, copies=1, representation_weight=0.1),
+    DistillLayers(epochs=1, copies=1, relation_heads=2, attention_weight=0.1),
     ExportOnnx(),
     Factorize(rank=8),
     Finetune(epochs=1),
     Finetune(method="lora", epochs=1),
     Finetune(method="top_layers", epochs=1),
     Finetune(method="frozen"),
+    Finetune(method="contrastive", epochs=1),
     NoLayers(hidden=16),
     Quantize(),
     TakeLayers(layers=(0, 2), feed_forward=24),
@@ -51,6 +56,10 @@ def test_every_pass(step: Pass, tiny_start: Artifact, tiny_context: Context) -> 
     source, context = tiny_start, tiny_context
     if "teacher" in step.reads:
         context = replace(context, teacher=frozen_teacher(source, context))
+    if isinstance(step, AddLabels):  # train rows of a label that the source does not know
+        rows = [replace(row, label="exchange") for row in context.dataset.train[:8]]
+        dataset = replace(context.dataset, train=(*context.dataset.train, *rows))
+        context = replace(context, dataset=dataset, columns=(*context.columns, "exchange"))
     if isinstance(step, Quantize):
         source = ExportOnnx().apply(source, context)
     check_pass(step, source, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ linear_model = pytest.importorskip("sklearn.linear_model")
 from attar.errors import AttarError
 from attar.metrics import softmax
 from attar.passes import Artifact, Context
-from attar.passes.finetune import Finetune, Method
+from attar.passes.finetune import Finetune, Method, contrastive_loss
 from attar.passes.no_layers import NoLayers
 from attar.tasks import TASKS
 from attar.train.models import Model
@@ -28,7 +29,7 @@ def accuracy(model: Model, context: Context) -> float:
     return float((logits.argmax(1) == gold).mean())
 
 
-@pytest.mark.parametrize("method", ["full", "top_layers", "lora", "frozen"])
+@pytest.mark.parametrize("method", ["full", "top_layers", "lora", "frozen", "contrastive"])
 def test_every_method_learns(method: Method, tiny_start: Artifact, tiny_context: Context) -> None:
     step = Finetune(method=method, epochs=12, learning_rate=2e-3, batch_size=8, lora_rank=4)
     made = Model.load(step.apply(tiny_start, tiny_context).folder)
@@ -47,6 +48,43 @@ def test_every_method_learns(method: Method, tiny_start: Artifact, tiny_context:
         assert all(name.endswith("weight") and "embeddings" not in name for name in changed)
     else:
         assert any(".layer.0." in name for name in changed)
+
+
+def test_the_contrastive_loss_is_the_papers() -> None:
+    torch.manual_seed(0)
+    rows, labels, temperature = torch.randn(6, 5), [0, 1, 0, 2, 1, 0], 0.3
+    terms = []
+    for i, own in enumerate(labels):
+        others = [j for j in range(6) if j != i]
+        near = {
+            j: math.exp(float(torch.cosine_similarity(rows[i], rows[j], dim=0)) / temperature)
+            for j in others
+        }
+        same = [j for j in others if labels[j] == own]
+        if same:  # the text with label 2 has no partner
+            logs = [math.log(near[j] / sum(near.values())) for j in same]
+            terms.append(-sum(logs) / len(same))
+    found = contrastive_loss(rows, torch.tensor(labels), temperature)
+    assert found.item() == pytest.approx(sum(terms) / len(terms), rel=1e-5)
+    alone = contrastive_loss(rows.requires_grad_(), torch.arange(6))
+    alone.backward()
+    assert alone.item() == 0.0
+
+
+def test_contrast_draws_labels_together(tiny_start: Artifact, tiny_context: Context) -> None:
+    def spread(model: Model) -> float:
+        """How much nearer texts of one label are than others, by cosine."""
+        rows = tiny_context.dataset.certify
+        _, embedding = model.answer([row.text for row in rows])
+        unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
+        labels = np.array([row.label for row in rows])
+        same = labels[:, None] == labels
+        near = unit @ unit.T
+        return float(near[same].mean() - near[~same].mean())
+
+    step = Finetune(method="contrastive", epochs=12, learning_rate=2e-3)
+    made = Model.load(step.apply(tiny_start, tiny_context).folder)
+    assert spread(made) > 3 * spread(Model.load(tiny_start.folder))
 
 
 @pytest.mark.parametrize("labels", [4, 2])

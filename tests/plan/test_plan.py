@@ -20,7 +20,7 @@ from attar.passes.no_layers import NoLayers
 from attar.plan import _best, search
 from attar.plan.search import FEW, Candidate, distillation, quick_enough, shape_passes, source_of
 from attar.plan.start import longest_text, start_artifact
-from attar.plan.teacher import frozen_teacher, make_teacher
+from attar.plan.teacher import FEW_A_LABEL, frozen_teacher, make_teacher
 from attar.recipe import Budget, TeacherSection
 from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model
@@ -156,6 +156,28 @@ def test_the_teacher_of_a_recipe(tiny_start: Artifact, tiny_context: Context) ->
     assert values["teacher.finetune"].value == "full"
     texts = [row.text for row in tiny_context.dataset.select]
     assert both.answer(texts).logits.shape == (len(texts), 4)
+
+
+def test_few_rows_a_label_are_contrasted(tiny_start: Artifact, tiny_context: Context) -> None:
+    rows = tiny_context.dataset.train[: 4 * (FEW_A_LABEL - 1)]  # in turns of the four labels
+    few = replace(tiny_context, dataset=replace(tiny_context.dataset, train=rows))
+    values: dict[str, Derived] = {}
+    made = make_teacher(TeacherSection("encoder"), tiny_start, few, values)
+    assert made.name == "contrastive + frozen"
+    assert values["teacher.finetune"].value == "contrastive"
+    assert f"{FEW_A_LABEL - 1} rows a label" in values["teacher.finetune"].reason
+
+
+def test_members_differ_by_seed(tiny_start: Artifact, tiny_context: Context) -> None:
+    values: dict[str, Derived] = {}
+    section = TeacherSection("encoder", "top_layers", members=2)
+    made = make_teacher(section, tiny_start, tiny_context, values)
+    assert made.name == "top_layers + top_layers + frozen"
+    assert values["teacher.members"].value == "2 fine-tuned, frozen"
+    prints = made.fingerprint.split("+")
+    assert len(set(prints)) == 3
+    single = make_teacher(replace(section, members=1), tiny_start, tiny_context, values)
+    assert single.fingerprint.split("+") == [prints[0], prints[2]]
 
 
 def test_texts_never_outgrow_the_positions(

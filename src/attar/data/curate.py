@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,18 @@ SPLITS = ("train", "select", "calibrate", "certify", "unlabeled")
 
 
 def curate(
-    task: Task, fields: DataSection, *, seed: int = 0, progress: Progress | None = None
+    task: Task,
+    fields: DataSection,
+    *,
+    known: Sequence[str] = (),
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Dataset:
     """Read, clean and split the data that a recipe names.
 
-    Raises DataError for files, rows or labels that cannot be used. The result
-    depends on what the rows say and on `seed`, not on the order of the rows.
+    known: labels that need no train rows, because the model to start from has them.
+    Raises DataError for files, rows or labels that cannot be used. The result depends
+    on what the rows say and on `seed`, not on the order of the rows.
     """
     progress = progress or Silent()
     progress.say("reading the data")
@@ -60,18 +66,18 @@ def curate(
     train = _keep(filters.without_leaks(train, test, near), dropped)
 
     learnable, _ = repeats.to_learn(train)
-    notes = _check_labels(task, learnable, test, fields.out_of_scope)
-    task.check(learnable)
+    notes = _check_labels(task, learnable, test, fields.out_of_scope, known)
+    task.check([*learnable, *(Row("", label) for label in known for _ in range(2))])
     splits = _split(task, train, test, near, seed)
     for name in ("train", "select"):
         splits[name] = _keep(repeats.to_learn(splits[name]), dropped)
     names = _labels(task, learnable)
 
-    def known(label: str | None) -> bool:
+    def learned(label: str | None) -> bool:
         return label is not None and all(part in names for part in task.labels_of(label))
 
     for name in ("calibrate",) if test else ("calibrate", "certify"):
-        splits[name] = in_order(repeats.to_evaluate(splits[name], known, dropped))
+        splits[name] = in_order(repeats.to_evaluate(splits[name], learned, dropped))
     _check_not_empty(splits, train)
     notes += _drop_notes(task, train, dropped)
     held_out = splits["select"] + splits["calibrate"] + splits["certify"]
@@ -153,7 +159,11 @@ def _keep(filtered: Filtered, dropped: list[Dropped]) -> list[Row]:
 
 
 def _check_labels(
-    task: Task, train: list[Row], test: list[Row], out_of_scope: str | None
+    task: Task,
+    train: list[Row],
+    test: list[Row],
+    out_of_scope: str | None,
+    known: Sequence[str],
 ) -> list[str]:
     """Refuse labels that cannot be learned or certified; return notes on weak ones."""
     counts = _labels(task, train)
@@ -162,6 +172,7 @@ def _check_labels(
             "no train row is left after cleaning. Are train and test the same file? "
             "Name different ones, or leave test out."
         )
+    counts.update(dict.fromkeys(known, FEW_ROWS))
     if out_of_scope is not None and out_of_scope not in counts:
         raise DataError(
             f"[data] out_of_scope = {out_of_scope!r}: no train row has this label."

@@ -30,12 +30,14 @@ from attar.types import Dataset, Progress, Silent, Task
 PASSES: Registry[type[Pass]] = Registry(
     "passes",
     {
+        "add_labels": "attar.passes.add_labels:AddLabels",
         "finetune": "attar.passes.finetune:Finetune",
         "take_layers": "attar.passes.take_layers:TakeLayers",
         "no_layers": "attar.passes.no_layers:NoLayers",
         "trim_vocabulary": "attar.passes.trim_vocabulary:TrimVocabulary",
         "factorize": "attar.passes.factorize:Factorize",
         "distill": "attar.passes.distill:Distill",
+        "distill_layers": "attar.passes.distill_layers:DistillLayers",
         "export_onnx": "attar.passes.export_onnx:ExportOnnx",
         "quantize": "attar.passes.quantize:Quantize",
     },

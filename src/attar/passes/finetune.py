@@ -1,10 +1,13 @@
 """Fine-tune an encoder on the gold labels of the train split: this makes the teacher.
 
-Four ways, from dear to cheap: every layer; the top k layers; low-rank adapters
+Five ways. Four from dear to cheap: every layer; the top k layers; low-rank adapters
 (LoRA, Hu et al. 2021, through `peft`, merged afterwards); or no weight of the
-encoder at all, with a logistic regression fitted as the head. The table of token
-embeddings stays as it was pretrained: a small data set would move only the words
-that it happens to hold, and it is half of the weights.
+encoder at all, with a logistic regression fitted as the head. And for few rows a label,
+contrastive: the encoder learns to embed texts of a label together and others apart, then
+a logistic regression is fitted on it, the idea of SetFit (Tunstall et al. 2022) with the
+supervised contrastive loss, which sees all pairs of a batch at once (Khosla et al. 2020).
+The table of token embeddings stays as it was pretrained: a small data set would move only
+the words that it happens to hold, and it is half of the weights.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
@@ -22,7 +27,8 @@ from attar.train.encoders import TransformerEncoder
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 
-Method = Literal["full", "top_layers", "lora", "frozen"]
+Method = Literal["full", "top_layers", "lora", "frozen", "contrastive"]
+CONTRAST = 0.1  # temperature of the similarities
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,10 @@ class Finetune(Pass):
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         torch.manual_seed(context.seed)
         model = Model.load(source.folder)
-        if self.method == "frozen":
-            _fit_head(model, context)
-        else:
+        if self.method != "frozen":
             self._train(model, source, context)
+        if self.method in ("frozen", "contrastive"):
+            _fit_head(model, context)
         model.save(folder)
 
     def _train(self, model: Model, source: Artifact, context: Context) -> None:
@@ -58,10 +64,17 @@ class Finetune(Pass):
         elif self.method == "lora":
             _add_adapters(model, self.lora_rank)
         target = torch.from_numpy(context.targets())
+
+        def objective(logits: Tensor, embedding: Tensor, rows: Tensor) -> Tensor:
+            if self.method == "contrastive":
+                return contrastive_loss(embedding, target[rows])
+            loss: Tensor = model.head.gold_loss(logits, target[rows])
+            return loss
+
         train(
             model,
             model.tokens([row.text for row in context.dataset.train]),
-            lambda logits, _, rows: model.head.gold_loss(logits, target[rows]),
+            objective,
             TrainSettings(
                 epochs=self.epochs,
                 learning_rate=self.learning_rate,
@@ -76,6 +89,25 @@ class Finetune(Pass):
             assert isinstance(plain, TransformerEncoder)
             plain.encoder = plain.encoder.merge_and_unload()
         model.requires_grad_(True)
+
+
+def contrastive_loss(embedding: Tensor, target: Tensor, temperature: float = CONTRAST) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, equation 2): how well each text finds,
+    by cosine, those of its label among all others of the batch.
+
+    embedding: (batch, hidden); target: (batch,). Texts alone with their label count as others
+    only; zero where no two texts share a label.
+    """
+    unit = functional.normalize(embedding, dim=-1)
+    alone = torch.eye(len(unit), dtype=torch.bool)
+    similar = (unit @ unit.T / temperature).masked_fill(alone, -1e4)  # (batch, batch)
+    log_p = functional.log_softmax(similar, dim=-1)
+    same = (target[:, None] == target[None]) & ~alone
+    count = same.sum(1)
+    paired = count > 0
+    if not bool(paired.any()):
+        return embedding.sum() * 0.0
+    return -((log_p * same).sum(1)[paired] / count[paired]).mean()
 
 
 def _freeze_below(model: Model, top: int) -> None:

@@ -9,26 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from attar.bundle import Bundle
-from attar.passes import Artifact, Context, Pass
+from attar.data.split import join_select
+from attar.passes import Artifact, Context, Pass, apply_all, fingerprint
+from attar.passes.add_labels import AddLabels
+from attar.passes.export_onnx import ExportOnnx
+from attar.passes.quantize import Quantize
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.infeasible import infeasible
 from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
     Candidate,
     behind_the_best,
+    draft_of,
     quick_enough,
     student_passes,
     successive_halving,
     trial,
 )
-from attar.plan.teacher import make_teacher
+from attar.plan.start import Earlier
+from attar.plan.teacher import make_teacher, model_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
 from attar.train.shapes import REPORTS, Shape, fitting_shapes, no_layers_that_fit
-from attar.types import Derived, Silent
+from attar.types import Derived, Row, Silent
 
 DEFAULT_SIZE_MB = 5.0
 
@@ -55,14 +62,22 @@ class Plan:
         }
 
 
-def make_plan(recipe: Recipe, context: Context, minutes: float | None = None) -> Plan:
+def make_plan(
+    recipe: Recipe,
+    context: Context,
+    earlier: Earlier | None = None,
+    minutes: float | None = None,
+) -> Plan:
     """Search the student, train the teacher, and say why. Raises InfeasibleError.
 
-    context: with every split. The plan's own context has select joined to train.
+    context: with every split. The plan's own context has select joined to train. earlier:
+    the build that labels are added to; then there is no search and no other teacher.
     minutes: what the search may take, on a nominal machine.
     """
     values: dict[str, Derived] = {}
     budget = _budget(recipe, values)
+    if earlier is not None:
+        return _add_labels(earlier, recipe, budget, context, values)
     base = prepare(recipe, context, values)
     shapes = base.within(_shapes(base, budget), minutes, values)
     if not shapes:
@@ -84,6 +99,39 @@ def make_plan(recipe: Recipe, context: Context, minutes: float | None = None) ->
     return Plan(
         base.start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
     )
+
+
+def _add_labels(
+    earlier: Earlier,
+    recipe: Recipe,
+    budget: Budget,
+    context: Context,
+    values: MutableMapping[str, Derived],
+) -> Plan:
+    """The earlier model with new columns: what it answers for its own labels stays."""
+    dataset, start = context.dataset, Path(recipe.student.start or "").name
+    replay = (*dataset.unlabeled, *(Row(text) for text in earlier.texts))
+    apart = replace(
+        context,
+        dataset=replace(
+            dataset,
+            unlabeled=replay,
+            fingerprint=fingerprint(dataset.fingerprint, "replay", earlier.texts),
+        ),
+    )
+    joined = replace(apart, dataset=join_select(apart.dataset))
+    passes = (AddLabels(earlier.columns), ExportOnnx(), Quantize())
+    new = [name for name in context.columns if name not in earlier.columns]
+    values["start"] = Derived(start, "the recipe names it")
+    values["student"] = Derived("the start's own shape", "labels are added, weights stay")
+    values["labels.kept"] = Derived(len(earlier.columns), "[student] keep_labels")
+    values["labels.added"] = Derived(new, "the labels of the train rows that the start lacks")
+    values["replay"] = Derived(len(replay), "unlabeled texts, and the start's golden examples")
+    values["teacher.model"] = Derived(start, "the start itself, with the new columns, in float32")
+    made = passes[0].apply(earlier.model, joined)
+    teacher = model_teacher("start", made, joined)
+    draft = draft_of(apply_all(passes, earlier.model, apart), apart)
+    return Plan(earlier.model, passes, joined, draft, apart, teacher, budget, (), values)
 
 
 def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:

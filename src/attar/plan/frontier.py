@@ -61,6 +61,8 @@ def frontier(
     progress = progress or Silent()
     if any(not size > 0 for size in sizes):
         raise RecipeError(f"sizes are megabytes above 0, not {min(sizes):g}")
+    if recipe.student.keep_labels:
+        raise RecipeError("[student] keep_labels keeps the start's own shape: take it out")
     task = TASKS.get(recipe.task)
     dataset = curate(task, recipe.data, seed=seed, progress=progress)
     columns = task.targets(dataset.train, recipe.data.out_of_scope)

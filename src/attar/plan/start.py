@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from attar.bundle import read_bundle
-from attar.errors import TeacherError
+from attar.errors import RecipeError, TeacherError
 from attar.passes import Artifact, Context, fingerprint
 from attar.recipe import Recipe
 from attar.train.encoders import TransformerEncoder
@@ -100,6 +101,40 @@ def built_model(bundle: Path, work: Path) -> Path:
         f"[student] start = {bundle.name!r}: its build is neither in {work} nor in {beside}\n"
         "hint: copy the `.attar` folder of its recipe there, or name a model folder instead"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A build whose labels stay: its torch model, the names of its columns, and the golden
+    examples' texts, which it has answered before."""
+
+    model: Artifact
+    columns: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+def earlier_build(recipe: Recipe) -> Earlier | None:
+    """The build that `[student] keep_labels` adds labels to; None where it is not set."""
+    if not recipe.student.keep_labels:
+        return None
+    path = Path(recipe.student.start or "")
+    if not path.is_file():
+        raise RecipeError(
+            f"[student] keep_labels: start = {recipe.student.start!r} is not a bundle, so its "
+            "labels are not known; name a *.attar file"
+        )
+    bundle = read_bundle(path)
+    settings = bundle.manifest["task_settings"]
+    outside = settings["out_of_scope"]
+    if outside is not None and outside != recipe.data.out_of_scope:
+        raise RecipeError(
+            f"[student] keep_labels: {path.name} has the out-of-scope label {outside!r}; "
+            f'write out_of_scope = "{outside}" under [data]'
+        )
+    columns = (*settings["labels"], *([outside] if outside is not None else []))
+    folder = built_model(path, recipe.work)
+    texts = tuple(example["text"] for example in bundle.golden)
+    return Earlier(Artifact(folder, identity(str(folder))), columns, texts)
 
 
 def record_build(work: Path, build: str, model: Artifact) -> None:

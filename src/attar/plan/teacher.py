@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import MutableMapping
+from dataclasses import replace
+from statistics import median
+from typing import get_args
 
+from attar.errors import RecipeError
 from attar.passes import Artifact, Context
 from attar.passes.finetune import Finetune, Method
 from attar.recipe import TeacherSection
@@ -14,6 +19,8 @@ from attar.train.models import Model
 from attar.types import Derived
 
 ROWS_SEEN = 32_000
+FEW_A_LABEL = 16  # rows of a label under which contrast beats gold labels (docs/experiments.md)
+CONTRASTIVE = Finetune(method="contrastive", epochs=12, learning_rate=1e-4, batch_size=128)
 
 
 def make_teacher(
@@ -23,22 +30,48 @@ def make_teacher(
     rows = len(context.dataset.train)
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
-        method, reason = "full", "every weight: the best teacher that a laptop trains"
-    epochs = max(3, min(5, round(ROWS_SEEN / rows)))
+        method, reason = _method_for(context)
+    if method == "contrastive" and context.task.label_sets:
+        raise RecipeError(
+            '[teacher] finetune = "contrastive" needs one label a text; take "full" for label sets'
+        )
+    step = _finetuning(_method(method), rows)
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
     values["teacher.epochs"] = Derived(
-        epochs, f"about {ROWS_SEEN:,} rows seen, from 3 to 5 times the {rows:,} of train"
+        step.epochs, f"from the method and the {rows:,} rows of train"
     )
     frozen = frozen_teacher(start, context)
     if method == "frozen":
         return frozen
-    step = Finetune(method=_method(method), epochs=epochs)
-    tuned = local_teacher(step, start, context)
+    count = section.members
+    tuned = [
+        local_teacher(step, start, replace(context, seed=context.seed + number))
+        for number in range(count)
+    ]
     values["teacher.members"] = Derived(
-        "fine-tuned, frozen", "the mean of both errs less often than either"
+        f"{count} fine-tuned, frozen" if count > 1 else "fine-tuned, frozen",
+        "the mean of all errs less often than each",
     )
-    return Ensemble([tuned, frozen], context.task.mean)
+    return Ensemble([*tuned, frozen], context.task.mean)
+
+
+def _method_for(context: Context) -> tuple[Method, str]:
+    """By the rows that the middle label has in train."""
+    full: Method = "full"
+    if context.task.label_sets:
+        return full, "every weight: the best teacher that a laptop trains"
+    labels = Counter(row.label for row in context.dataset.train)
+    rows = round(median(labels.values()))
+    if rows < FEW_A_LABEL:
+        return "contrastive", f"{rows} rows a label: pairs of texts teach more than labels do"
+    return full, "every weight: the best teacher that a laptop trains"
+
+
+def _finetuning(method: Method, rows: int) -> Finetune:
+    if method == "contrastive":
+        return CONTRASTIVE
+    return Finetune(method=method, epochs=max(3, min(5, round(ROWS_SEEN / rows))))
 
 
 def frozen_teacher(start: Artifact, context: Context) -> Teacher:
@@ -48,20 +81,19 @@ def frozen_teacher(start: Artifact, context: Context) -> Teacher:
 
 def local_teacher(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:
     """The encoder tuned by `step`, as a teacher."""
-    tuned = step.apply(start, context)
+    return model_teacher(step.method, step.apply(start, context), context)
+
+
+def model_teacher(name: str, model: Artifact, context: Context) -> LocalTeacher:
+    """A torch model, as a teacher."""
 
     def load() -> AnswerTexts:
-        model = Model.load(tuned.folder)
-        return lambda texts: model.answer(texts, context.progress, f"teacher, {step.method}")
+        loaded = Model.load(model.folder)
+        return lambda texts: loaded.answer(texts, context.progress, f"teacher, {name}")
 
-    return LocalTeacher(step.method, tuned.fingerprint, load, context.cache)
+    return LocalTeacher(name, model.fingerprint, load, context.cache, model.folder)
 
 
 def _method(name: str) -> Method:
-    methods: dict[str, Method] = {
-        "full": "full",
-        "top_layers": "top_layers",
-        "lora": "lora",
-        "frozen": "frozen",
-    }
+    methods: dict[str, Method] = {known: known for known in get_args(Method)}
     return methods[name]

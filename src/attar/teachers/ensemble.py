@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ Mean = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
 class Ensemble:
     """Averages probabilities, not logits, so that members may differ in scale.
 
-    The embedding is the first member's, which should be the strongest. mean: the task's,
-    which knows whether its columns exclude each other.
+    The embedding and the layers are the first member's, which should be the strongest.
+    mean: the task's, which knows whether its columns exclude each other.
     """
 
     def __init__(self, members: Sequence[Teacher], mean: Mean = CLASSIFY.mean) -> None:
@@ -28,6 +29,7 @@ class Ensemble:
         self._mean = mean
         self.name = " + ".join(member.name for member in members)
         self.fingerprint = "+".join(member.fingerprint for member in members)
+        self.folder: Path | None = getattr(members[0], "folder", None)
 
     def answer(self, texts: Sequence[str]) -> Answers:
         answers = [member.answer(texts) for member in self.members]

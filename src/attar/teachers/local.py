@@ -16,13 +16,22 @@ AnswerTexts = Callable[[Sequence[str]], tuple[NDArray[np.float32], NDArray[np.fl
 
 
 class LocalTeacher:
-    """`load` returns the function that answers; it is called at most once, when needed."""
+    """`load` returns the function that answers; it is called at most once, when needed.
+
+    folder: where the model lies whose fingerprint it is, for those that look at its layers.
+    """
 
     def __init__(
-        self, name: str, fingerprint: str, load: Callable[[], AnswerTexts], cache: Path
+        self,
+        name: str,
+        fingerprint: str,
+        load: Callable[[], AnswerTexts],
+        cache: Path,
+        folder: Path | None = None,
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
+        self.folder = folder
         self._load = load
         self._cache = cache
         self._answer: AnswerTexts | None = None
