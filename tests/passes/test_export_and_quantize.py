@@ -26,7 +26,8 @@ from attar.passes.draft import write_draft
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.no_layers import NoLayers
-from attar.passes.quantize import Quantize, quantize_embeddings
+from attar.passes.quantize import Quantize
+from attar.passes.quantizing.weights import store, weights_of
 from attar.passes.take_layers import TakeLayers, can_narrow, narrow_feed_forward
 from attar.runtime.engines.onnx import OnnxEngine
 from attar.runtime.predictor import Predictor
@@ -149,7 +150,7 @@ TABLES = hnp.arrays(
 @given(TABLES, st.integers(1, 2))
 def test_int8_rows_are_within_half_a_step(table: np.ndarray, uses: int) -> None:
     model = gather_model(table, uses)
-    quantize_embeddings(model)
+    store(model, weights_of(model), {"table": 8})
     onnx.checker.check_model(model)
     assert "table" not in [tensor.name for tensor in model.graph.initializer]
     session = onnxruntime.InferenceSession(
@@ -163,7 +164,7 @@ def test_int8_rows_are_within_half_a_step(table: np.ndarray, uses: int) -> None:
 def test_other_gathers_are_left_alone() -> None:
     model = gather_model(np.arange(6, dtype=np.float32))
     before = model.SerializeToString()
-    quantize_embeddings(model)
+    store(model, weights_of(model), {})
     assert model.SerializeToString() == before
 
 

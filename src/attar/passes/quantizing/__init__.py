@@ -1,0 +1,1 @@
+"""What the quantize pass is made of: weights in a graph, activations, sensitivity."""
