@@ -34,6 +34,8 @@ PASSES: Registry[type[Pass]] = Registry(
         "finetune": "attar.passes.finetune:Finetune",
         "take_layers": "attar.passes.take_layers:TakeLayers",
         "no_layers": "attar.passes.no_layers:NoLayers",
+        "prune": "attar.passes.prune:Prune",
+        "sparsify": "attar.passes.sparsify:Sparsify",
         "trim_vocabulary": "attar.passes.trim_vocabulary:TrimVocabulary",
         "factorize": "attar.passes.factorize:Factorize",
         "distill": "attar.passes.distill:Distill",

@@ -26,6 +26,7 @@ from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
+from attar.train.sparsity import is_sparse, linears_of
 
 Method = Literal["full", "top_layers", "lora", "frozen", "contrastive"]
 CONTRAST = 0.1  # temperature of the similarities
@@ -123,6 +124,8 @@ def _add_adapters(model: Model, rank: int) -> None:
 
     if not isinstance(model.encoder, TransformerEncoder):
         raise AttarError("LoRA needs a transformer")
+    if any(is_sparse(linear) for linear in linears_of(model.encoder)):
+        raise AttarError("LoRA would fill the zeros of a sparse model; finetune it in full")
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     with warnings.catch_warnings():  # peft asks transformers by a deprecated name
         warnings.simplefilter("ignore", FutureWarning)

@@ -26,10 +26,10 @@ from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.no_layers import NoLayers
 from attar.passes.quantize import Quantize
-from attar.passes.take_layers import TakeLayers, can_narrow
+from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.runtime.predictor import Predictor
-from attar.train.encoders import TransformerEncoder
+from attar.train.encoders import TransformerEncoder, can_narrow
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
 
@@ -78,6 +78,8 @@ def source_of(start: Artifact) -> tuple[Source | None, int]:
     if not isinstance(encoder, TransformerEncoder):
         return None, encoder.vocabulary
     inner = getattr(encoder.encoder.config, "intermediate_size", 4 * encoder.hidden)
+    if can_narrow(encoder):
+        inner = max(block.neurons for block in encoder.blocks)
     source = Source(
         layers=len(encoder.layers),
         hidden=encoder.hidden,

@@ -22,6 +22,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from attar.errors import TeacherError
+from attar.train.blocks import Block, block_of, blocks_of, cut_to, keep_channels, widths_of
 
 
 class FactorizedEmbedding(nn.Module):
@@ -79,7 +80,9 @@ def principal_axes(rows: Tensor, count: int) -> Tensor:
 
 
 class TransformerEncoder(nn.Module):
-    """A Hugging Face encoder that can lose layers, positions and embedding rank."""
+    """A Hugging Face encoder that can lose layers, positions, embedding rank, and inside
+    its layers heads, neurons and channels: then `spec()["widths"]` says more than its
+    configuration, which stays that of the encoder it was cut from."""
 
     family = "transformer"
 
@@ -87,16 +90,18 @@ class TransformerEncoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.rank = rank
+        self.hidden = int(encoder.config.hidden_size)
         if hasattr(encoder, "pooler"):
             encoder.pooler = None  # unused: the pool is a mean, and it would cost bytes
 
     @property
-    def hidden(self) -> int:
-        return int(self.encoder.config.hidden_size)
-
-    @property
     def layers(self) -> nn.ModuleList:
         return _layer_list(self.encoder)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """What the layers are made of; AttarError for families that cannot be cut inside."""
+        return blocks_of(self.layers)
 
     @property
     def vocabulary(self) -> int:
@@ -149,6 +154,11 @@ class TransformerEncoder(nn.Module):
         layers.extend(chosen)
         config.num_hidden_layers = len(chosen)
 
+    def keep_channels(self, kept: Tensor) -> None:
+        """Narrow the hidden state to the channels with these indices, in this order."""
+        keep_channels(self.encoder, self.blocks, kept)
+        self.hidden = len(kept)
+
     def limit_positions(self, longest: int) -> None:
         """Cut learned absolute positions to `longest` tokens; a no-op for other kinds."""
         table = _position_table(self.encoder)
@@ -170,7 +180,10 @@ class TransformerEncoder(nn.Module):
     def spec(self) -> dict[str, Any]:
         config = self.encoder.config.to_dict()
         config.pop("_name_or_path", None)  # where it was loaded from, on this machine
-        return {"family": self.family, "rank": self.rank, "config": config}
+        made = {"family": self.family, "rank": self.rank, "config": config}
+        if can_narrow(self):
+            made["widths"] = widths_of(self.hidden, self.blocks)
+        return made
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> TransformerEncoder:
@@ -178,10 +191,14 @@ class TransformerEncoder(nn.Module):
         config = AutoConfig.for_model(plain.pop("model_type"), **plain)
         made = cls(AutoModel.from_config(config))
         if spec["rank"] is not None:
+            width = made.token_vectors().shape[1]  # ELECTRA's may differ from the hidden size
             made.encoder.set_input_embeddings(
-                FactorizedEmbedding(config.vocab_size, spec["rank"], config.hidden_size)
+                FactorizedEmbedding(config.vocab_size, spec["rank"], width)
             )
             made.rank = spec["rank"]
+        if "widths" in spec:
+            cut_to(made.encoder, made.blocks, spec["widths"])
+            made.hidden = spec["widths"]["hidden"]
         return made
 
     @classmethod
@@ -262,6 +279,13 @@ class ConvolutionEncoder(nn.Module):
 
 Encoder = TransformerEncoder | ConvolutionEncoder
 FAMILIES: dict[str, Any] = {cls.family: cls for cls in (TransformerEncoder, ConvolutionEncoder)}
+
+
+def can_narrow(encoder: Encoder) -> bool:
+    """True where heads, neurons and channels can be taken from the layers."""
+    if not isinstance(encoder, TransformerEncoder):
+        return False
+    return all(block_of(layer) is not None for layer in encoder.layers)
 
 
 def encoder_from_spec(spec: Mapping[str, Any]) -> Encoder:

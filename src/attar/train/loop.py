@@ -20,6 +20,7 @@ from attar.errors import OutputError
 from attar.train.batches import batch_order, in_parts, lengths_of, pad
 from attar.train.models import Model
 from attar.train.precision import mixed_precision
+from attar.train.sparsity import hold_zeros
 from attar.types import Progress
 
 #: Of a batch that are in memory together: 32 texts of 512. Gradients of the parts add up.
@@ -53,7 +54,7 @@ def train(
     what: str,
     extra_parameters: tuple[nn.Parameter, ...] = (),
 ) -> None:
-    """Train `model` in place on rows of token ids.
+    """Train `model` in place on rows of token ids. Sparse matrices stay so.
 
     checkpoint: the file that holds the state after each finished epoch. The caller
     removes it once the result is stored. extra_parameters: parameters of the
@@ -63,6 +64,7 @@ def train(
     rng = np.random.default_rng(settings.seed)
     lengths = lengths_of(tokens)
     steps = settings.epochs * math.ceil(len(tokens) / settings.batch_size)
+    hold_zeros(model.encoder)
     optimizer = _optimizer(model, settings, extra_parameters)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _linear_decay(step, steps, settings.warmup)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attar.train.blocks import keep_inputs
+
 
 class ClassifyHead(nn.Module):
     """Logits over the task's columns from the pooled embedding."""
@@ -19,6 +21,10 @@ class ClassifyHead(nn.Module):
     def forward(self, embedding: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.dropout(embedding))  # (batch, columns)
         return logits
+
+    def keep_inputs(self, kept: Tensor) -> None:
+        """Read only these channels of the embedding."""
+        keep_inputs(self.linear, kept)
 
     @staticmethod
     def gold_loss(logits: Tensor, target: Tensor) -> Tensor:
