@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from attar.data import filters, reasons
-from attar.data.filters import Filtered, Neighborhood
+from attar.data.filters import Filtered
+from attar.data.neighborhood import Neighborhood
 from attar.data.neighbors import clusters
 from attar.data.read import read_rows
 from attar.data.split import FRACTIONS, FRACTIONS_WITH_TEST, in_order, row_key, split
