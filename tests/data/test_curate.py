@@ -149,6 +149,14 @@ def test_contested_texts_are_learned_by_majority_and_evaluated_as_they_come(
     assert len(texts) == len(set(texts))
 
 
+def test_a_text_drawn_for_evaluation_may_be_spelled_otherwise(shop: Workshop) -> None:
+    """Regression: a KeyError, where the row drawn differed from the merged one in case."""
+    train = labeled(200, 1)
+    train += [row | {"text": row["text"].upper()} for row in train]
+    dataset = shop.curate(train, unlabeled=[{"text": "a new text"}])
+    assert any(row.text.isupper() for row in (*dataset.calibrate, *dataset.certify))
+
+
 def test_leaks_leave_train_and_certify_is_never_touched(shop: Workshop) -> None:
     train = labeled(100, 1)
     test = [

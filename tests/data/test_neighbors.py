@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attar.data.neighbors import clusters, near_pairs, normalize
+from attar.data import neighbors
+from attar.data.neighbors import _agreements, clusters, near_pairs, normalize, verified
 
 
 def shingles(text: str) -> set[str]:
@@ -114,6 +115,51 @@ def test_thousands_of_copies_are_cheap() -> None:
     assert len(pairs) == 19_999
     assert (pairs[:, 0] == 0).all()
     assert time.perf_counter() - start < 5
+
+
+def test_agreements_are_counted_alike_dense_and_sparse() -> None:
+    sketches = np.random.default_rng(0).integers(0, 3, (500, 64), dtype=np.uint8)
+    for here in (np.arange(100, 300), np.array([0, 7, 490])):
+        naive = (sketches[here] == sketches[here + 4]).sum(axis=1)
+        assert _agreements(sketches, here, 4).tolist() == naive.tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40))
+@settings(deadline=None)
+def test_clusters_are_components(pairs: list[tuple[int, int]]) -> None:
+    label = list(range(30))
+    for _ in range(30):  # the naive way: spread the smallest label until nothing changes
+        for i, j in pairs:
+            label[i] = label[j] = min(label[i], label[j])
+    assert clusters(30, pairs).tolist() == label
+
+
+def test_verification_in_pieces_is_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [normalize(text) for text in near_duplicates(seed=4, count=60)]
+    pairs = np.array(list(combinations(range(len(texts)), 2)))
+    whole = verified(texts, pairs, 0.8)
+    assert {tuple(pair) for pair in whole.tolist()} == brute_force(texts, 0.8)
+    monkeypatch.setattr(neighbors, "_VERIFIED", 900)  # a few texts
+    assert verified(texts, pairs, 0.8).tolist() == whole.tolist()
+
+
+def test_pairs_stay_bounded_where_all_texts_share_a_template(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a million texts, scaled down: few pairs a text, all true, all connected."""
+    rng = random.Random(6)
+    texts = [
+        f"please help me to cancel order {rng.randrange(10**4)} right now because of the rain"
+        for _ in range(600)
+    ]
+    texts = list(dict.fromkeys(texts))
+    assert len(near_pairs(texts)) > 20 * len(texts)
+    monkeypatch.setattr(neighbors, "MAX_FOUND", 0)
+    pairs = near_pairs(texts)
+    bands = neighbors.PERMUTATIONS // neighbors._rows_a_band(0.8)
+    assert len(pairs) <= bands * neighbors.MIN_FOUND * len(texts)
+    assert set(map(tuple, pairs.tolist())) <= brute_force(texts, 0.8)
+    assert len(set(clusters(len(texts), pairs).tolist())) == 1
 
 
 def test_clusters() -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 from attar.data import filters, reasons
 from attar.data.balance import balance
-from attar.data.filters import Filtered, Neighborhood
+from attar.data.filters import Filtered
+from attar.data.neighborhood import Neighborhood
 from attar.data.neighbors import clusters
 from attar.data.read import read_rows
 from attar.data.screen import screen

@@ -7,60 +7,18 @@ are alike the first is kept. No filter is meant for certify rows.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from attar.data import reasons
-from attar.data.neighbors import fold, near_pairs, normalize
+from attar.data.neighborhood import Neighborhood
+from attar.data.neighbors import fold, normalize
 from attar.types import Dropped, Flagged, Row
 
 MAX_CHARACTERS = 10_000
-NEAR = 0.8
 
 Filtered = tuple[list[Row], list[Dropped]]
-
-
-class Neighborhood:
-    """Which of the given rows have equal or nearly equal normalized texts.
-
-    A normalized text goes by its number among all of them, sorted; the texts themselves
-    are not kept.
-    """
-
-    def __init__(self, rows: Iterable[Row]) -> None:
-        normalized: dict[str, str] = {}
-        for row in rows:
-            if row.text not in normalized:
-                normalized[row.text] = normalize(row.text)
-        keys = sorted(set(normalized.values()))
-        numbers = {key: number for number, key in enumerate(keys)}
-        self._numbers = {text: numbers[key] for text, key in normalized.items()}
-        del normalized, numbers  # a million texts take a gigabyte in all
-        self._near: dict[int, list[int]] = defaultdict(list)
-        for i, j in near_pairs(keys, NEAR).tolist():
-            self._near[i].append(j)
-            self._near[j].append(i)
-
-    def key(self, row: Row) -> int:
-        return self._numbers[row.text]
-
-    def near(self, row: Row) -> Sequence[int]:
-        """Keys that equal or nearly equal the row's; its own first."""
-        key = self.key(row)
-        return [key, *self._near.get(key, ())]
-
-    def pairs_within(self, rows: Sequence[Row]) -> list[tuple[int, int]]:
-        """Index pairs that connect all rows with equal or nearly equal texts."""
-        first: dict[int, int] = {}
-        for i, row in enumerate(rows):
-            first.setdefault(self.key(row), i)
-        return [
-            (first[key], i)
-            for i, row in enumerate(rows)
-            for key in self.near(row)
-            if first.get(key, i) != i
-        ]
 
 
 def usable(rows: Iterable[Row]) -> Filtered:
@@ -212,7 +170,7 @@ def without_near_duplicates(rows: Iterable[Row], near: Neighborhood) -> Filtered
     return list(kept.values()), dropped
 
 
-def without_leaks(rows: Iterable[Row], held_out: Iterable[Row], near: Neighborhood) -> Filtered:
+def without_leaks(rows: Sequence[Row], held_out: Sequence[Row], near: Neighborhood) -> Filtered:
     """Drop rows that equal, nearly equal or share a group with a held-out row."""
     texts: dict[int, Row] = {}
     groups: dict[str, Row] = {}
@@ -220,10 +178,17 @@ def without_leaks(rows: Iterable[Row], held_out: Iterable[Row], near: Neighborho
         texts.setdefault(near.key(row), row)
         if row.group is not None:
             groups.setdefault(row.group, row)
+    leaks: dict[int, Row] = {}
+    for row in rows:
+        found = next((texts[key] for key in near.near(row) if key in texts), None)
+        if found is not None:
+            leaks[near.key(row)] = found
+    others = [row for row in rows if near.key(row) not in leaks]
+    leaks |= near.near_in_cluster(others, list(texts.values()))
     kept: list[Row] = []
     dropped = []
     for row in rows:
-        found = next((texts[key] for key in near.near(row) if key in texts), None)
+        found = leaks.get(near.key(row))
         if found is not None:
             nearly = "" if near.key(found) == near.key(row) else "nearly "
             dropped.append(Dropped(row, reasons.LEAK, f"{nearly}the text of {found.place}"))

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,13 @@ MAX_COMPARED = 16_000_000
 MIN_WINDOW = 48
 #: A text keeps as many partners a band as keeps all pairs under MAX_FOUND, but MIN_FOUND:
 #: memory stays bounded where nearly all of a million texts share a template.
-MAX_FOUND = 32_000_000
-MIN_FOUND = 4
+MAX_FOUND = 16_000_000
+MIN_FOUND = 2
 
 _BATCH = 1 << 18  # characters hashed at a time: the buffers stay in the processor's cache
-_PAIRS = 1 << 16  # pairs of signatures compared at a time
-_PAIR_BITS = 14  # 2**14 pairs verified at a time, if they have at most
-_VERIFIED = 1 << 19  # characters
+_COMPARED = 1 << 12  # pairs of sketches compared at a time: they stay in the cache
+_PAIRS = 1 << 18  # pairs verified at a time, if their texts have at most
+_VERIFIED = 1 << 21  # characters
 _NOT_WORD = re.compile(r"[^\w\s]")
 _ASCII = {c: chr(c) if chr(c).isalnum() or c == ord("_") else " " for c in range(128)}
 
@@ -94,26 +95,56 @@ def near_pairs(texts: Sequence[str], threshold: float = 0.8) -> Integers:
     uniques = [text for text in first if len(text) >= SHINGLE]
     index = np.array([first[text] for text in uniques], dtype=np.int64)
     first.clear()
-    near = _verified(uniques, _candidates(uniques, threshold), threshold)
+    near = verified(uniques, _candidates(uniques, threshold), threshold)
     found = np.concatenate([np.array(twins, dtype=np.int64).reshape(-1, 2), index[near]])
     found = found[np.lexsort((found[:, 1], found[:, 0]))]
     return found
 
 
-def clusters(n: int, pairs: Iterable[Sequence[int]] | Integers) -> Integers:
+def _agreements(sketches: NDArray[np.uint8], here: Integers, step: int) -> Hashes:
+    """How many bytes of the rows `here`, ascending, equal those of the rows `step` further."""
+    low, high = here[0], here[-1] + 1
+    if high - low <= 4 * len(here):  # comparing all between is faster than gathering some
+        equal = (sketches[low:high] == sketches[low + step : high + step])[here - low]
+    else:
+        equal = sketches[here] == sketches[here + step]
+    # Eight bytes at once: no sum of eight ones overflows its byte, nor does that of 64.
+    sums: Hashes = equal.view(np.uint64).sum(axis=1)
+    return (sums * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+
+def verified(texts: Sequence[str], pairs: Integers, threshold: float) -> Integers:
+    """Keep the pairs of normalized texts whose exact Jaccard similarity reaches the threshold.
+
+    pairs: (pairs, 2), those of one text together. No text may be shorter than a shingle.
+    """
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    kept = [pairs[:0]]
+    start = 0
+    while start < len(pairs):
+        some = pairs[start : start + _PAIRS]
+        involved, places = np.unique(some, return_index=True)
+        by_place = np.argsort(places)
+        size = np.searchsorted(np.cumsum(lengths[involved[by_place]]), _VERIFIED)
+        if size < len(involved):
+            some = some[: max(1, int(places[by_place[size]]) // 2)]
+        kept.append(some[_similarities(texts, some) >= threshold - 1e-9])
+        start += len(some)
+    return np.concatenate(kept)
+
+
+def clusters(n: int, pairs: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> Integers:
     """Label n items by connected component: the label is the smallest index in it."""
-    parent = list(range(n))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, j in pairs.tolist() if isinstance(pairs, np.ndarray) else pairs:
-        a, b = root(i), root(j)
-        parent[max(a, b)] = min(a, b)
-    return np.array([root(i) for i in range(n)], dtype=np.int64)
+    label = np.arange(n)
+    left = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    while len(left):
+        # Ends are replaced by their labels, which are roots; the larger root hooks on.
+        left = np.sort(label[left], axis=1)
+        left = left[left[:, 0] != left[:, 1]]
+        np.minimum.at(label, left[:, 1], left[:, 0])
+        while (label[label] != label).any():
+            label = label[label]
+    return label
 
 
 def _constants(count: int, seed: int) -> Hashes:
@@ -215,7 +246,7 @@ def _candidates(texts: Sequence[str], threshold: float) -> Integers:
     for band, key in enumerate(keys):
         # Ordered by the next band inside a bucket, so that the window holds the nearest.
         order = np.lexsort((keys[(band + 1) % len(keys)], key))
-        key = key[order]
+        key, sorted_bytes = key[order], bytes_[order]
         here = np.arange(n)
         partners = np.zeros(n, dtype=np.int32)
         new = [found]
@@ -224,49 +255,54 @@ def _candidates(texts: Sequence[str], threshold: float) -> Integers:
             here = here[(key[here] == key[here + step]) & (partners[here] < most)]
             if not here.size:
                 break
-            for some in np.array_split(here, 1 + here.size // _PAIRS):
+            for some in np.array_split(here, 1 + here.size // _COMPARED):
+                some = some[_agreements(sorted_bytes, some, step) >= least]
+                partners[some] += 1
                 i, j = order[some], order[some + step]
-                agree = (bytes_[i] == bytes_[j]).sum(axis=1, dtype=np.uint8) >= least
-                partners[some] += agree
-                i, j = i[agree], j[agree]
                 new.append(np.minimum(i, j) * n + np.maximum(i, j))
         found = np.unique(np.concatenate(new))
     return np.stack([found // max(n, 1), found % max(n, 1)], axis=1)
 
 
-def _verified(texts: Sequence[str], pairs: Integers, threshold: float) -> Integers:
-    """Keep the pairs whose exact Jaccard similarity reaches the threshold."""
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    work = np.cumsum(lengths[pairs].sum(axis=1))
-    kept = [pairs[:0]]
-    start = 0
-    while start < len(pairs):
-        before = work[start - 1] if start else 0
-        end = int(np.searchsorted(work, before + _VERIFIED, side="right"))
-        some = pairs[start : min(max(end, start + 1), start + (1 << _PAIR_BITS))]
-        kept.append(some[_similarities(texts, some) >= threshold - 1e-9])
-        start += len(some)
-    return np.concatenate(kept)
-
-
 def _similarities(texts: Sequence[str], pairs: Integers) -> NDArray[np.float64]:
-    """Exact Jaccard similarity of each pair, up to collisions of hashes of 49 bits.
+    """Exact Jaccard similarity of each pair."""
+    involved, local = np.unique(pairs, return_inverse=True)
+    local = local.reshape(pairs.shape)
+    ranks, starts = _distinct_shingles([texts[i] for i in involved])
+    sizes = np.diff(starts)
+    firsts, begins = np.unique(local[:, 0], return_index=True)
+    ends = np.append(begins[1:], len(pairs))
+    shared = np.empty(len(pairs), dtype=np.int64)
+    # The set of one text at a time is marked in a table; its partners are looked up there.
+    marks = np.full(int(ranks.max()) + 1, -1, dtype=np.int32)
+    for first, begin, end in zip(firsts.tolist(), begins.tolist(), ends.tolist(), strict=True):
+        marks[ranks[starts[first] : starts[first + 1]]] = first
+        partners = local[begin:end, 1]
+        count = sizes[partners]
+        before = np.cumsum(count) - count
+        places = np.repeat(starts[partners] - before, count) + np.arange(count.sum())
+        shared[begin:end] = np.add.reduceat(marks[ranks[places]] == first, before, dtype=np.int64)
+    union = sizes[local].sum(axis=1) - shared
+    similarities: NDArray[np.float64] = shared / union
+    return similarities
 
-    Every shingle of a pair becomes one number, pair | hash | side. Once sorted, repeats
-    within a text are equal, and what both texts have differs in the last bit only.
+
+def _distinct_shingles(texts: Sequence[str]) -> tuple[NDArray[np.int32], Integers]:
+    """Number the shingles of all texts; returns (each text's set in turn, starts + end).
+
+    Two shingles share a number only if their 64-bit hashes collide.
     """
-    hashes, starts = _shingles([texts[i] for i in pairs.ravel().tolist()])
-    sides = np.repeat(np.arange(2 * len(pairs), dtype=np.uint64), np.diff(starts))
-    one = np.uint64(1)
-    shift = np.uint64(64 - _PAIR_BITS)
-    hashes >>= np.uint64(_PAIR_BITS + 1)
-    numbers = ((sides >> one) << shift) | (hashes << one) | (sides & one)
-    numbers.sort()
-    is_first = np.ones(len(numbers), dtype=bool)
-    is_first[1:] = numbers[1:] != numbers[:-1]
-    numbers = numbers[is_first]
-    is_shared = (numbers[1:] >> one) == (numbers[:-1] >> one)
-    owners = (numbers >> shift).astype(np.int64)
-    shared = np.bincount(owners[1:][is_shared], minlength=len(pairs))
-    union: NDArray[np.int64] = np.bincount(owners, minlength=len(pairs)) - shared
-    return shared / union
+    hashes, starts = _shingles(texts)
+    owner = np.repeat(np.arange(len(texts)), np.diff(starts))
+    order = np.argsort(hashes, kind="stable")  # stable: a text's repeats stand together
+    in_order = hashes[order]
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = in_order[1:] != in_order[:-1]
+    is_repeat = np.zeros(len(order), dtype=bool)
+    is_repeat[1:] = ~is_new[1:] & (owner[order][1:] == owner[order][:-1])
+    ranks = np.empty(len(order), dtype=np.int32)
+    ranks[order] = np.cumsum(is_new) - 1
+    keep = np.empty(len(order), dtype=bool)
+    keep[order] = ~is_repeat
+    sizes = np.bincount(owner[keep], minlength=len(texts))
+    return ranks[keep], np.concatenate([[0], np.cumsum(sizes)])
