@@ -1,6 +1,6 @@
 """attar beside TF-IDF models on texts with several labels: micro- and macro-F1, and size.
 
-    python bench/multilabel.py [--data DIR] [--sets …] [--rows held-out|test] [--size 5]
+    python bench/multilabel.py [--data DIR] [--sets …] [--rows held-out|test] [--sizes 2,5]
 
 unfair-tos: each clause has one of eight kinds of unfair term or none ("Other", 90 % of the
 rows, is the empty set here). cuad-clauses: 38 kinds of clause; the clauses with one kind are
@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from attar.metrics import weighted_mean_f1, weighted_micro_f1
 from contenders import ROOT
 
 Labeled = dict[str, Any]  # {"text": …, "labels": […]}
+Figures = dict[str, Mapping[str, float | None]]  # by model
 PARTS = ("train", "validation", "test")
 NONE = {"unfair-tos": "Other"}
 COUNT = "{}: {:,} train rows, {:,} held out; {} labels, {:.2f} a row"
@@ -67,7 +68,7 @@ def parts(name: str, options: argparse.Namespace) -> tuple[list[Labeled], list[L
     return rows["train"], rows["validation"]
 
 
-def attar_figures(name: str, options: argparse.Namespace) -> dict[str, Any]:
+def attar_figures(name: str, size: float, options: argparse.Namespace) -> Figures:
     train, held_out = parts(name, options)
     work = options.work / f"multilabel-{options.rows}" / name
     work.mkdir(parents=True, exist_ok=True)
@@ -78,23 +79,21 @@ def attar_figures(name: str, options: argparse.Namespace) -> dict[str, Any]:
     recipe.write_text(
         'task = "multilabel"\n[data]\ntrain = "train.jsonl"\ntest = "test.jsonl"\n'
         f'label = "labels"\n[teacher]\nfinetune = "{options.finetune}"\n'
-        f"[budget]\nsize_mb = {options.size}\n",
+        f"[budget]\nsize_mb = {size}\n",
         encoding="utf-8",
     )
-    out = work / f"{name}-{options.size:g}-{options.finetune}.attar"
+    out = work / f"{name}-{size:g}-{options.finetune}.attar"
     if not out.exists():
         with Bars() as progress:
             build(recipe, out, progress=progress)
     report = full_report(read_bundle(out))
-    print(f"{name}: {report['student']}, {report['content_sha256'][:12]}", file=sys.stderr)
-    found = {
-        f"attar, {options.size:g} MB": {**report["metrics"], "mb": report["size_bytes"] / 1e6},
-        f"its teacher ({options.finetune})": {**report["teacher"]["metrics"], "mb": None},
+    return {
+        f"attar, {report['student']}": {**report["metrics"], "mb": report["size_bytes"] / 1e6},
+        f"its teacher, {report['teacher']['name']}": report["teacher"]["metrics"],
     }
-    return found
 
 
-def rivals(name: str, options: argparse.Namespace) -> dict[str, dict[str, float | None]]:
+def rivals(name: str, size: float, options: argparse.Namespace) -> Figures:
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.feature_selection import chi2
@@ -113,8 +112,8 @@ def rivals(name: str, options: argparse.Namespace) -> dict[str, dict[str, float 
     z = hstack([v.transform([row["text"] for row in held_out]) for v in vectorizers]).tocsr()
     strength = np.max([np.nan_to_num(chi2(x, y[:, i])[0]) for i in range(y.shape[1])], axis=0)
     a_feature = 2 * len(labels) + 10  # float16 weights, and about ten bytes of name and idf
-    fitting = int(options.size * 1e6 / a_feature)
-    found: dict[str, dict[str, float | None]] = {}
+    fitting = int(size * 1e6 / a_feature)
+    found: Figures = {}
     for title, learner in (
         ("linear SVM", LinearSVC()),
         ("linear SVM, balanced", LinearSVC(class_weight="balanced")),
@@ -125,8 +124,8 @@ def rivals(name: str, options: argparse.Namespace) -> dict[str, dict[str, float 
             kept = np.sort(np.argsort(-strength, kind="stable")[:count])
             fitted = OneVsRestClassifier(learner).fit(x[:, kept], y)
             named = fitted.predict(z[:, kept]).astype(bool)
-            size = count * a_feature / 1e6
-            found[f"TF-IDF + {title}, {size:.1f} MB"] = {**scores(gold, named), "mb": size}
+            mb = count * a_feature / 1e6
+            found[f"TF-IDF + {title}, {count:,} features"] = {**scores(gold, named), "mb": mb}
     return found
 
 
@@ -143,14 +142,13 @@ def scores(gold: np.ndarray, named: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def table(found: dict[str, dict[str, float | None]]) -> list[str]:
-    keys = ("micro_f1", "macro_f1", "subset_accuracy")
-    lines = ["| model | MB | micro F1 | macro F1 | exact |", "|---|---|---|---|---|"]
+def show(found: Figures) -> None:
     for name, figures in found.items():
-        cells = ["–" if figures.get(k) is None else f"{100 * figures[k]:.1f}" for k in keys]
-        size = "–" if figures["mb"] is None else f"{figures['mb']:.2f}"
-        lines.append(f"| {name} | {size} | {' | '.join(cells)} |")
-    return lines
+        cells = [figures.get(key) for key in ("micro_f1", "macro_f1", "subset_accuracy")]
+        shown = ["–" if cell is None else f"{100 * cell:.1f}" for cell in cells]
+        size = figures.get("mb")
+        mb = "–" if size is None else f"{size:.2f}"
+        print(f"| {name} | {mb} | {' | '.join(shown)} |", flush=True)
 
 
 def main() -> int:
@@ -160,7 +158,7 @@ def main() -> int:
     add("--data", type=Path, default=Path(default), help="folder of the data sets (ATTAR_DATA)")
     add("--sets", default="unfair-tos,cuad-clauses", help="comma-separated: %(default)s")
     add("--rows", choices=("held-out", "test"), default="held-out", help="default: %(default)s")
-    add("--size", type=float, default=5.0, help="MB (10^6 bytes): %(default)s")
+    add("--sizes", default="2,5", help="of bundles in MB (10^6 bytes): %(default)s")
     add("--finetune", default="auto", help="how the teacher learns: %(default)s")
     add("--rivals-only", action="store_true")
     add("--work", type=Path, default=ROOT / ".bench", help="folder of caches")
@@ -170,8 +168,11 @@ def main() -> int:
         labels = {label for row in train for label in row["labels"]}
         mean = float(np.mean([len(row["labels"]) for row in held_out]))
         print(f"\n## {COUNT.format(name, len(train), len(held_out), len(labels), mean)}\n")
-        found = {} if options.rivals_only else attar_figures(name, options)
-        print("\n".join(table(found | rivals(name, options))), flush=True)
+        print("| model | MB | micro F1 | macro F1 | exact |\n|---|---|---|---|---|", flush=True)
+        sizes = [float(size) for size in options.sizes.split(",")]
+        for size in [] if options.rivals_only else sizes:
+            show(attar_figures(name, size, options))
+        show(rivals(name, max(sizes), options))
     return 0
 
 

@@ -204,6 +204,19 @@ def synthetic_rows(count: int, seed: int) -> list[Row]:
     return rows
 
 
+def tagged(count: int, seed: int) -> list[tuple[str, list[str]]]:
+    """Texts of common words, and two words of each of their labels: none, one or two."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        labels = rng.sample(["cancel", "delivery", "refund"], rng.choice([0, 1, 1, 2]))
+        words = rng.sample(COMMON, rng.randint(3, 7))
+        words += [word for label in labels for word in rng.sample(WORDS[label], 2)]
+        rng.shuffle(words)
+        found.append((" ".join(words), labels))
+    return found
+
+
 def write_hf_folder(encoder: Any, tokenizer: Any, folder: Path) -> Path:
     """Save an encoder as Hugging Face does: config, safetensors and a fast tokenizer."""
     from transformers import PreTrainedTokenizerFast

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from attar.runtime.predictor import load
 from attar.tasks import TASKS
 from attar.tasks.label_sets import labels_in
 from attar.testing import check_bundle
-from conftest import COMMON, WORDS
+from conftest import tagged
 
 RECIPE = """task = "multilabel"
 name = "tags"
@@ -56,19 +55,6 @@ at_least = 0.1
 metric = "error_when_answering"
 at_most = 0.9
 """
-
-
-def tagged(count: int, seed: int) -> list[tuple[str, list[str]]]:
-    """Texts of common words, and two words of each of their labels: none, one or two."""
-    rng = random.Random(seed)
-    found = []
-    for _ in range(count):
-        labels = rng.sample(["cancel", "delivery", "refund"], rng.choice([0, 1, 1, 2]))
-        words = rng.sample(COMMON, rng.randint(3, 7))
-        words += [word for label in labels for word in rng.sample(WORDS[label], 2)]
-        rng.shuffle(words)
-        found.append((" ".join(words), labels))
-    return found
 
 
 @pytest.fixture(scope="module")

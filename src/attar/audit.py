@@ -67,6 +67,8 @@ ERROR = ClaimSpec("error_when_answering", at_most=0.05)
 PROMISES = {
     "accuracy": True,
     "macro_f1": True,
+    "micro_f1": True,
+    "subset_accuracy": True,
     "retained": True,
     "oos_auroc": True,
     "error_when_answering": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from attar.data.curate import curate, save_dropped, summary
 from attar.data.neighbors import near_pairs
 from attar.errors import DataError
 from attar.recipe import DataSection
+from attar.tasks import TASKS
 from attar.types import Dataset, Row
 
 SYLLABLES = ["ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu", "pla", "gre", "dri"]
@@ -300,3 +302,25 @@ def test_dropped_rows_are_saved(shop: Workshop, tmp_path: Path) -> None:
     assert json.loads(json.dumps(summary(dataset, FakeTask())))["rows"]["train"] == len(
         dataset.train
     )  # type: ignore[arg-type]
+
+
+def test_label_sets_are_curated_as_one(shop: Workshop, tmp_path: Path) -> None:
+    """Equal sets are duplicates, other sets of one text a conflict; a set that train never
+    had is certified all the same, as long as its labels are known."""
+    texts = sentences(240, 7)
+    sets = [["a"], ["b"], ["a", "b"], []]
+    rows = [{"text": text, "labels": sets[i % 4]} for i, text in enumerate(texts)]
+    rows += [{"text": texts[2], "labels": ["b", "a"]}, {"text": texts[0], "labels": ["b"]}]
+    rows += [{"text": t, "labels": ["c"]} for t in sentences(12, 8)]
+    test = [{"text": t, "labels": ["c", "a"]} for t in sentences(3, 9)]
+    for name, some in (("train", rows), ("test", test)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in some))
+    fields = DataSection((tmp_path / "train.jsonl",), (tmp_path / "test.jsonl",), label="labels")
+    dataset = curate(TASKS.get("multilabel"), fields)
+    assert [row.label for row in dataset.certify] == ['["a", "c"]'] * 3
+    found = Counter(d.reason for d in dataset.dropped)
+    assert found[reasons.DUPLICATE] == 1
+    assert found[reasons.LABEL_CONFLICT] >= 1
+    assert {row.text for row in dataset.train} & {texts[0]} == set()
+    counts = summary(dataset, TASKS.get("multilabel"))["labels"]["train"]
+    assert set(counts) == {"a", "b", "c"}

@@ -18,6 +18,7 @@ from attar.data import reasons
 from attar.data.read import MAX_TEXT_CHARACTERS, read_rows, read_texts
 from attar.errors import DataError
 from attar.recipe import DataSection
+from attar.tasks.label_sets import labels_in
 from attar.types import Row
 
 FIELDS = DataSection(train=())
@@ -235,3 +236,36 @@ def test_streams_are_read_row_by_row() -> None:
 
     stream: Iterator[str] = read_texts(Endless())  # type: ignore[arg-type]
     assert [next(stream) for _ in range(3)] == ["again"] * 3
+
+
+SETS = DataSection(train=(), label="labels", label_separator=";")
+
+
+def sets_in(path: Path) -> list[tuple[str, ...]]:
+    rows, _ = read_rows([path], SETS, labeled=True, strict=True, label_sets=True)
+    return [labels_in(row.label) for row in rows]
+
+
+def test_label_sets(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    sets: list[Any] = [["b", "a", "a"], [], "b; a", "", "a|b"]
+    path.write_text("".join(json.dumps({"text": "t", "labels": x}) + "\n" for x in sets))
+    assert sets_in(path) == [("a", "b"), (), ("a", "b"), (), ("a|b",)]
+    table = tmp_path / "rows.csv"
+    table.write_text('text,labels\none,"a;b"\ntwo,\nthree, b ;;\n')
+    assert sets_in(table) == [("a", "b"), (), ("b",)]
+
+
+@pytest.mark.parametrize("bad", [None, 3, ["a", 3], ["a", ""], {"a": 1}, True])
+def test_what_is_no_label_set(tmp_path: Path, bad: Any) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": "t", "labels": bad}) + "\n")
+    with pytest.raises(DataError, match=r"rows\.jsonl, row 1: .*labels"):
+        sets_in(path)
+
+
+def test_a_list_of_labels_names_the_task_that_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "t", "label": ["a"]}\n')
+    with pytest.raises(DataError, match='task = "multilabel"'):
+        rows_of(path)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attar.data.split import FRACTIONS, FRACTIONS_WITH_TEST, split
+from attar.tasks.label_sets import labels_in, name_of
 from attar.types import Row
 
 drawn_rows = st.lists(
@@ -85,3 +86,26 @@ def test_large_groups_go_where_they_fit() -> None:
 def test_few_rows_leave_no_split_empty() -> None:
     rows = make({"a": 4, "b": 4})
     assert all(split(rows, range(8), FRACTIONS).values())
+
+
+def test_label_sets_are_shared_out_by_label_and_by_size() -> None:
+    """Every label has its share of each split, and no split gets the rows with many labels."""
+    rng = random.Random(3)
+    names = {"a": 0.5, "b": 0.2, "c": 0.1, "rare": 0.02}
+    rows = [
+        Row(f"text {i}", name_of(name for name, share in names.items() if rng.random() < share))
+        for i in range(2000)
+    ]
+    result = split(rows, range(len(rows)), FRACTIONS, 0, labels_in)
+    whole = Counter(label for row in rows for label in labels_in(row.label))
+    sizes = Counter(len(labels_in(row.label)) for row in rows)
+    for name, share in FRACTIONS.items():
+        found = result[name]
+        assert abs(len(found) - share * len(rows)) <= 0.01 * len(rows)
+        labels = Counter(label for row in found for label in labels_in(row.label))
+        assert all(abs(labels[label] - share * n) <= 2 for label, n in whole.items())
+        of_size = Counter(len(labels_in(row.label)) for row in found)
+        for size in (0, 2):
+            assert abs(of_size[size] - share * sizes[size]) <= 3
+    order = rng.sample(rows, len(rows))
+    assert split(order, range(len(rows)), FRACTIONS, 0, labels_in) == result

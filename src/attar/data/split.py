@@ -49,11 +49,18 @@ def split(
     fractions, as far as units allow. Every label has a row in train, and no split
     stays empty while train can spare a unit. A row with several labels (`labels_of`, the
     task's) counts for each, which is the stratification of Sechidis et al. (2011) in
-    another order of rows; those without any are shared out like a label.
+    another order of rows; those without any are shared out like a label, and so are those
+    with two, with three and so on: else the splits filled last would get most of them.
     """
 
     def count(some: Iterable[Row]) -> Counter[str]:
-        return Counter(label for row in some for label in labels_of(row.label) or ("",))
+        found: Counter[str] = Counter()
+        for row in some:
+            labels = labels_of(row.label) or ("",)
+            found.update(labels)
+            if len(labels) > 1:
+                found[f"\0{len(labels)} labels"] += 1
+        return found
 
     units = _units(rows, clusters, seed)
     quotas = _quotas(count(rows), fractions, seed)

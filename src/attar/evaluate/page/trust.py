@@ -37,7 +37,7 @@ _METRICS: tuple[tuple[str, str, Format], ...] = (
     ("oos_auroc", "out-of-scope AUROC", three_digits),
 )
 _ACCEPTANCE = {
-    "probability": "its probability for the best label",
+    "probability": "the probability of its answer",
     "energy": "the energy of its scores",
     "distance": "its closeness to the texts it was trained on",
 }
