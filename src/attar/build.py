@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.bundle import CARD, GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
-from attar.data.curate import curate, save_dropped, summary
+from attar.data.curate import curate, save_dropped, save_rows, summary
 from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
 from attar.evaluate.card import model_card
@@ -75,6 +75,9 @@ def build(
             progress=progress,
         ),
     )
+    curated = plan.trial_context.dataset  # less the labels that the plan finds suspicious
+    save_dropped(curated, recipe.work / "dropped.jsonl")
+    save_rows(curated.flagged, recipe.work / "flagged.jsonl")
     model = trained = plan.start
     for step in plan.passes:
         trained = model if isinstance(step, ExportOnnx) else trained
@@ -83,7 +86,7 @@ def build(
     draft, handover = _draft(model, plan, recipe)
     progress.say("evaluating on the certify split")
     seals = count_seal(recipe.work, dataset.certify, draft.content_sha256)
-    report = _evaluate(draft, handover, plan, recipe.claims, seals) | {"data": summary(dataset)}
+    report = _evaluate(draft, handover, plan, recipe.claims, seals) | {"data": summary(curated)}
     measurements = _measure(draft, recipe.claims, time.perf_counter() - started)
     record_build(recipe.work, draft.manifest["build"]["fingerprint"], trained)
     return full_report(_seal(draft, report, measurements, dataset, plan.budget, out, force))

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
+from attar.train.linear import fit_linear
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 
@@ -99,21 +99,10 @@ def _add_adapters(model: Model, rank: int) -> None:
 
 
 def _fit_head(model: Model, context: Context) -> None:
-    """Logistic regression on standardized embeddings, the scaling folded into the head."""
-    from sklearn.linear_model import LogisticRegression
-
+    """The head becomes a logistic regression on the embeddings of the train rows."""
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
-    mean, scale = embedding.mean(0), embedding.std(0) + 1e-6
-    target = context.targets()
-    fitted = LogisticRegression(C=0.1, max_iter=500).fit((embedding - mean) / scale, target)
-    weight = np.zeros((model.columns, embedding.shape[1]), np.float64)
-    bias = np.full(model.columns, -20.0)  # a column that train lacks never wins
-    if len(fitted.classes_) == 2:  # scikit-learn keeps one row for two classes
-        weight[fitted.classes_[1]] = fitted.coef_[0]
-        bias[fitted.classes_] = (0.0, fitted.intercept_[0])
-    else:
-        weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
+    fitted = fit_linear(embedding, context.targets(), model.columns)
     with torch.no_grad():
-        model.head.linear.weight.copy_(torch.from_numpy(weight / scale))
-        model.head.linear.bias.copy_(torch.from_numpy(bias - (weight / scale) @ mean))
+        model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
+        model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))

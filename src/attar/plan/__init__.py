@@ -16,6 +16,7 @@ from attar.data.split import join_select
 from attar.passes import Artifact, Context, Pass
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.frontier import infeasible
+from attar.plan.labels import mend_labels
 from attar.plan.search import (
     Candidate,
     measure,
@@ -71,6 +72,7 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
     longest = int(values["max_length"].value)
     teacher_start = start_artifact(teacher_at, longest, context)
     start = start_artifact(student_at, longest, context)
+    context, joined = mend_labels(recipe, teacher_start, context, values)
     trimmed = TrimVocabulary().apply(start, joined)
     shapes = _shapes(trimmed, budget, joined, values)
     if not shapes:
