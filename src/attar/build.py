@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.bundle import CARD, GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
+from attar.data import reasons
 from attar.data.curate import curate, save_dropped, save_rows, summary
 from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
@@ -227,8 +228,10 @@ def _over_budget(over: dict[str, float], measured: dict[str, float], budget: Bud
 
 
 def _golden(predictor: Predictor, dataset: Dataset) -> bytes:
-    """Texts spread over the calibrate split, with the answers that this file gives."""
-    rows = dataset.calibrate or dataset.train
+    """Texts spread over the calibrate split, with the answers that this file gives: none
+    in which personal data was found, because they ship."""
+    private = {id(one.row) for one in dataset.flagged if one.reason == reasons.PERSONAL_DATA}
+    rows = [row for row in dataset.calibrate or dataset.train if id(row) not in private]
     chosen = rows[:: max(1, len(rows) // GOLDEN_EXAMPLES)][:GOLDEN_EXAMPLES]
     lines = []
     for row in chosen:
