@@ -1,9 +1,11 @@
 """Labels that look wrong: confident learning (Northcutt et al. 2021), through `cleanlab`.
 
 It is given out-of-fold probabilities, those of a model that did not learn from the row,
-and says which labels disagree with them beyond what the model's own doubts explain: rows
-that both pruning rules of the paper single out ("C+NR", §4). It embeds and trains nothing,
-and it proves nothing: some suspects are right and merely unusual.
+and counts how many labels disagree with them beyond what the model's own doubts explain
+(the confident joint, §3.1). The suspects are that many rows, those whose given label has the
+least probability; the paper's own pruning rules find fewer of planted errors and more right
+labels (docs/curation.md). It embeds and trains nothing, and it proves nothing: some suspects
+are right and merely unusual.
 """
 
 from __future__ import annotations
@@ -116,5 +118,7 @@ def _issues(given: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDA
         from cleanlab.filter import find_label_issues
     except ImportError:
         raise MissingExtraError("train", "finding suspicious labels") from None
-    found: NDArray[np.bool_] = find_label_issues(given, probabilities, filter_by="both", n_jobs=1)
+    found: NDArray[np.bool_] = find_label_issues(
+        given, probabilities, filter_by="low_self_confidence", n_jobs=1
+    )
     return found
