@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from attar.bundle import CARD, GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
-from attar.data.curate import curate, save_dropped, summary
+from attar.data import reasons
+from attar.data.curate import curate, save_dropped, save_rows, summary
 from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
 from attar.evaluate.card import model_card
@@ -82,6 +83,9 @@ def build(
         earlier,
         minutes,
     )
+    curated = plan.trial_context.dataset  # less the labels that the plan finds suspicious
+    save_dropped(curated, recipe.work / "dropped.jsonl")
+    save_rows(curated.flagged, recipe.work / "flagged.jsonl")
     model = trained = plan.start
     for step in plan.passes:
         trained = model if isinstance(step, ExportOnnx) else trained
@@ -91,7 +95,7 @@ def build(
     progress.say("evaluating on the certify split")
     seals = count_seal(recipe.work, dataset.certify, draft.content_sha256)
     report = _evaluate(draft, handover, plan, recipe.claims, seals)
-    report["data"] = summary(dataset, task)
+    report["data"] = summary(curated, task)
     measurements = _measure(draft, recipe.claims, time.perf_counter() - started)
     record_build(recipe.work, draft.manifest["build"]["fingerprint"], trained)
     return full_report(_seal(draft, report, measurements, dataset, plan.budget, out, force))
@@ -236,8 +240,10 @@ def _over_budget(over: dict[str, float], measured: dict[str, float], budget: Bud
 
 
 def _golden(predictor: Predictor, dataset: Dataset) -> bytes:
-    """Texts spread over the calibrate split, with the answers that this file gives."""
-    rows = dataset.calibrate or dataset.train
+    """Texts spread over the calibrate split, with the answers that this file gives: none
+    in which personal data was found, because they ship."""
+    private = {id(one.row) for one in dataset.flagged if one.reason == reasons.PERSONAL_DATA}
+    rows = [row for row in dataset.calibrate or dataset.train if id(row) not in private]
     chosen = rows[:: max(1, len(rows) // GOLDEN_EXAMPLES)][:GOLDEN_EXAMPLES]
     lines = []
     for row in chosen:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from attar.errors import MissingExtraError
 
 PROBES = {
-    "train": ("torch", "transformers", "onnx", "sklearn", "rich"),
+    "train": ("torch", "transformers", "onnx", "sklearn", "cleanlab", "rich"),
     "verify": ("scipy", "rich"),
 }
 

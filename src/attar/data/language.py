@@ -1,5 +1,5 @@
 """Which language a text is in, offline: langid (Lui & Baldwin 2012) as `py3langid` has it,
-97 languages, its model in the wheel (the extra `curate`).
+139 languages, its model in the wheel (the extra `curate`).
 
 Short texts are hard to tell: with few characters, or where the model is not sure, the
 answer is None, and nobody is blamed for another language.
@@ -18,6 +18,7 @@ from attar.errors import DataError, MissingExtraError
 from attar.registry import did_you_mean
 from attar.types import Flagged, Row
 
+NO_LANGUAGE = "zxx"  # ISO 639-2: no linguistic content
 LEAST_CHARACTERS = 20
 LEAST_CONFIDENCE = 0.9  # docs/curation.md: no false alarm in 6,000 English requests
 
@@ -31,7 +32,7 @@ def language_of(text: str) -> str | None:
     if len(text.strip()) < LEAST_CHARACTERS:
         return None
     code, confidence = _identifier().classify(text)
-    return str(code) if confidence >= LEAST_CONFIDENCE else None
+    return str(code) if confidence >= LEAST_CONFIDENCE and code != NO_LANGUAGE else None
 
 
 def languages_of(rows: Iterable[Row]) -> Counter[str]:

@@ -7,15 +7,18 @@ certificate on tidied texts would flatter the model. What is found there is flag
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from attar.data import language, quality, reasons
 from attar.data.filters import without
 from attar.data.personal import find_personal_data, placeholders
+from attar.files import write_atomically
 from attar.recipe import DataSection
-from attar.types import Dropped, Flagged, Progress, Row
+from attar.types import Dataset, Dropped, Flagged, Progress, Row
 
 SAMPLE = 5_000  # rows whose language is looked at where the recipe names none
 REDACTED = ("train", "select", "unlabeled")
@@ -41,6 +44,19 @@ def screen(
     if fields.personal_data != "keep":
         flagged += _personal_data(splits, fields.personal_data == "redact", progress)
     return flagged, notes
+
+
+def save_redacted(dataset: Dataset, path: Path, progress: Progress) -> None:
+    """Write every curated row as JSONL, its split named, personal data replaced; groups,
+    which may name people, are left out."""
+    lines = []
+    for name in ("train", "select", "calibrate", "certify", "unlabeled"):
+        rows: tuple[Row, ...] = getattr(dataset, name)
+        for row in progress.track(rows, f"redacting {name}", len(rows)):
+            text = placeholders(row.text, find_personal_data(row.text))
+            entry = {"text": text, "label": row.label, "split": name}
+            lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+    write_atomically(path, "".join(lines).encode("utf-8"))
 
 
 def _quality(splits: Splits, filtered: str, dropped: list[Dropped]) -> list[Flagged]:

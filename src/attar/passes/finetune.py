@@ -133,12 +133,10 @@ def _add_adapters(model: Model, rank: int) -> None:
 
 
 def _fit_head(model: Model, context: Context) -> None:
-    """Logistic regression on standardized embeddings, the scaling folded into the head."""
+    """The head becomes logistic regressions on the embeddings of the train rows."""
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
-    mean, scale = embedding.mean(0), embedding.std(0) + 1e-6
-    standardized = (embedding - mean) / scale
-    weight, bias = model.head.fitted(standardized, context.targets(), model.columns)
+    fitted = model.head.fitted(embedding, context.targets(), model.columns)
     with torch.no_grad():
-        model.head.linear.weight.copy_(torch.from_numpy(weight / scale))
-        model.head.linear.bias.copy_(torch.from_numpy(bias - (weight / scale) @ mean))
+        model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
+        model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))

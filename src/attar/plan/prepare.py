@@ -10,6 +10,7 @@ import numpy as np
 from attar.data.split import join_select
 from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import frozen_teacher
@@ -69,6 +70,7 @@ def prepare(recipe: Recipe, context: Context, values: MutableMapping[str, Derive
     windows = int(values["windows"].value)
     teacher_start = start_artifact(teacher_at, longest, context, windows)
     start = start_artifact(student_at, longest, context, windows)
+    context, joined = mend_labels(recipe, teacher_start, context, values)
     trimmed = TrimVocabulary().apply(start, joined)
     source, pieces = source_of(trimmed)
     values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")

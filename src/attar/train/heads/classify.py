@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attar.train.blocks import keep_inputs
+from attar.train.linear import LinearHead, fit_linear
 
 
 class ClassifyHead(nn.Module):
@@ -47,16 +48,6 @@ class ClassifyHead(nn.Module):
     @staticmethod
     def fitted(
         embedding: NDArray[np.float32], target: NDArray[np.int64], columns: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Logistic regression: weight (columns, hidden) and bias (columns,)."""
-        from sklearn.linear_model import LogisticRegression
-
-        weight = np.zeros((columns, embedding.shape[1]), np.float64)
-        bias = np.full(columns, -20.0)  # a column without rows never wins
-        found = LogisticRegression(C=0.1, max_iter=500).fit(embedding, target)
-        if len(found.classes_) == 2:  # scikit-learn keeps one row for two classes
-            weight[found.classes_[1]] = found.coef_[0]
-            bias[found.classes_] = (0.0, found.intercept_[0])
-        else:
-            weight[found.classes_], bias[found.classes_] = found.coef_, found.intercept_
-        return weight, bias
+    ) -> LinearHead:
+        """A logistic regression over all columns."""
+        return fit_linear(embedding, target, columns)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attar.train.heads.classify import ClassifyHead
+from attar.train.linear import LinearHead, fit_one_vs_rest
 
 
 class MultilabelHead(ClassifyHead):
@@ -40,16 +41,6 @@ class MultilabelHead(ClassifyHead):
     @staticmethod
     def fitted(
         embedding: NDArray[np.float32], target: NDArray[np.int64], columns: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> LinearHead:
         """One logistic regression a column, against all other rows."""
-        from sklearn.linear_model import LogisticRegression
-
-        weight = np.zeros((columns, embedding.shape[1]))
-        bias = np.full(columns, -20.0)
-        for column, yes in enumerate(target.T):
-            if yes.all():
-                bias[column] = 20.0
-            elif yes.any():
-                one = LogisticRegression(C=0.1, max_iter=500).fit(embedding, yes)
-                weight[column], bias[column] = one.coef_[0], one.intercept_[0]
-        return weight, bias
+        return fit_one_vs_rest(embedding, target, columns)

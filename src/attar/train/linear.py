@@ -1,0 +1,79 @@
+"""The linear head: logistic regressions fitted to standardized embeddings."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+UNSEEN = -20.0  # bias of a column without rows: it never wins
+
+
+class LinearHead(NamedTuple):
+    """logits = embedding @ weight.T + bias. weight: (columns, hidden), bias: (columns,)."""
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    def logits(self, embedding: Vectors) -> NDArray[np.float64]:
+        """(n, hidden) -> (n, columns)."""
+        found: NDArray[np.float64] = embedding @ self.weight.T + self.bias
+        return found
+
+
+def fit_linear(
+    embedding: Vectors, target: NDArray[np.int64], columns: int, balance: float = 0.0
+) -> LinearHead:
+    """Fit on embedding (n, hidden) and target (n,), the scaling folded into the head.
+
+    balance: a row weighs (its label's share) ** -balance; 1 gives labels equal weight.
+    """
+    mean, scale = _scaling(embedding)
+    fitted = _regression().fit(
+        (embedding - mean) / scale, target, sample_weight=row_weights(target, balance)
+    )
+    weight = np.zeros((columns, embedding.shape[1]), np.float64)
+    bias = np.full(columns, UNSEEN)
+    if len(fitted.classes_) == 2:  # scikit-learn keeps one row for two classes
+        weight[fitted.classes_[1]] = fitted.coef_[0]
+        bias[fitted.classes_] = (0.0, fitted.intercept_[0])
+    else:
+        weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
+    return LinearHead(weight / scale, bias - (weight / scale) @ mean)
+
+
+def fit_one_vs_rest(embedding: Vectors, target: NDArray[np.int64], columns: int) -> LinearHead:
+    """One regression a column, against all other rows. target: (n, columns) of 0 and 1."""
+    mean, scale = _scaling(embedding)
+    standardized = (embedding - mean) / scale
+    weight = np.zeros((columns, embedding.shape[1]), np.float64)
+    bias = np.full(columns, UNSEEN)
+    for column, yes in enumerate(target.T):
+        if yes.all():
+            bias[column] = -UNSEEN
+        elif yes.any():
+            one = _regression().fit(standardized, yes)
+            weight[column], bias[column] = one.coef_[0], one.intercept_[0]
+    return LinearHead(weight / scale, bias - (weight / scale) @ mean)
+
+
+def _scaling(embedding: Vectors) -> tuple[Vectors, Vectors]:
+    return embedding.mean(0), embedding.std(0) + np.float32(1e-6)
+
+
+def _regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=0.1, max_iter=500)
+
+
+def row_weights(target: NDArray[np.int64], balance: float) -> NDArray[np.float64] | None:
+    """Weights of mean 1 by which rows of rare labels count for more; None: all alike."""
+    if not balance:
+        return None
+    counts = np.bincount(target)
+    weights: NDArray[np.float64] = counts[target].astype(np.float64) ** -balance
+    return np.asarray(weights / weights.mean())
