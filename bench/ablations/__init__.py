@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablations import chain, vocabulary
+from ablations import chain, pruning, vocabulary
 from ablations.entry import Entry
 
-ENTRIES: tuple[Entry, ...] = (*chain.ENTRIES, *vocabulary.ENTRIES)
+ENTRIES: tuple[Entry, ...] = (*chain.ENTRIES, *vocabulary.ENTRIES, *pruning.ENTRIES)

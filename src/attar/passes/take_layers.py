@@ -56,8 +56,6 @@ class TakeLayers(Pass):
         if not isinstance(self.layers, int):
             return self.layers
         if not 1 <= self.layers <= present:
-            raise AttarError(
-                f"take_layers: layers={self.layers} must lie between 1 and {present}"
-            )
+            raise AttarError(f"take_layers: layers={self.layers} must lie between 1 and {present}")
         texts, _ = sample(context, TEXTS)
         return layers_to_keep(model, self.layers, texts, context.progress)
