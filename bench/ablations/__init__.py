@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ablations import chain, distillation, vocabulary
+from ablations import chain, distillation, pruning, vocabulary
 from ablations.entry import Entry
 
-ENTRIES: tuple[Entry, ...] = (*chain.ENTRIES, *distillation.ENTRIES, *vocabulary.ENTRIES)
+ENTRIES: tuple[Entry, ...] = (
+    *chain.ENTRIES,
+    *distillation.ENTRIES,
+    *vocabulary.ENTRIES,
+    *pruning.ENTRIES,
+)

@@ -20,7 +20,9 @@ from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.finetune import Finetune
 from attar.passes.no_layers import NoLayers
+from attar.passes.prune import Prune
 from attar.passes.quantize import Quantize
+from attar.passes.sparsify import Sparsify
 from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.teacher import frozen_teacher
@@ -38,8 +40,13 @@ STEPS: list[Pass] = [
     Finetune(method="frozen"),
     Finetune(method="contrastive", epochs=1),
     NoLayers(hidden=16),
+    Prune(heads=1, feed_forward=24, hidden=24),
+    Prune(feed_forward=24, by="activation", across_layers=False),
     Quantize(),
+    Sparsify(share=0.5),
+    Sparsify(share=0.5, by="magnitude"),
     TakeLayers(layers=(0, 2), feed_forward=24),
+    TakeLayers(layers=2),
     TrimVocabulary(),
     TrimVocabulary(pieces=120),
 ]

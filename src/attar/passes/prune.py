@@ -53,6 +53,8 @@ class Prune(Pass):
         model.save(folder)
 
     def _check(self, encoder: TransformerEncoder) -> None:
+        if self.heads is self.feed_forward is self.hidden is None:
+            raise AttarError("prune: nothing to prune; set heads, feed_forward or hidden")
         blocks = encoder.blocks
         for name, limit in (
             ("heads", min(block.heads for block in blocks)),
@@ -103,6 +105,7 @@ def strongest(
     for one in ranked:
         one[one.argmax()] = torch.inf  # a layer keeps its best
     chosen = torch.cat(ranked).topk(count * len(scores)).indices
-    kept = torch.zeros(sum(len(one) for one in scores), dtype=torch.bool)
+    sizes = [len(one) for one in scores]
+    kept = torch.zeros(sum(sizes), dtype=torch.bool)
     kept[chosen] = True
-    return [part.nonzero().flatten() for part in kept.split([len(one) for one in scores])]
+    return [part.nonzero().flatten() for part in torch.split(kept, sizes)]

@@ -48,6 +48,7 @@ class Block:
     and value and in the columns of joining; neurons are the rows of rising and the
     columns of falling; channels are the hidden state that all layers add to."""
 
+    head_size: int
     query: nn.Linear
     key: nn.Linear
     value: nn.Linear
@@ -56,7 +57,6 @@ class Block:
     falling: nn.Linear
     attention_norm: nn.LayerNorm
     output_norm: nn.LayerNorm
-    head_size: int
 
     @property
     def heads(self) -> int:
@@ -91,17 +91,17 @@ def block_of(layer: nn.Module) -> Block | None:
     """The block in a Hugging Face layer, None where it is built otherwise."""
     for places in _PLACES:
         try:
-            *parts, norm, last = (layer.get_submodule(place) for place in places)
+            parts: list[Any] = [layer.get_submodule(place) for place in places]
         except AttributeError:
             continue
-        linear = all(isinstance(part, nn.Linear) for part in parts)
-        if linear and isinstance(norm, nn.LayerNorm) and isinstance(last, nn.LayerNorm):
-            owner = layer.get_submodule(places[0].rpartition(".")[0])
-            return Block(*parts, norm, last, int(owner.attention_head_size))  # type: ignore[arg-type]
+        kinds = (nn.Linear,) * 6 + (nn.LayerNorm,) * 2
+        if all(isinstance(part, kind) for part, kind in zip(parts, kinds, strict=True)):
+            owner: Any = layer.get_submodule(places[0].rpartition(".")[0])
+            return Block(int(owner.attention_head_size), *parts)
     return None
 
 
-def blocks_of(layers: Sequence[nn.Module]) -> list[Block]:
+def blocks_of(layers: nn.ModuleList) -> list[Block]:
     found = [block_of(layer) for layer in layers]
     blocks = [block for block in found if block is not None]
     if len(blocks) < len(found):

@@ -129,13 +129,13 @@ class _Gathered:
             (given,) = args  # (batch, time, units)
             moments.add(given.detach()[self.mask.bool()])
             if given.requires_grad:
-                given.register_hook(lambda gradient: note((given.detach() * gradient).sum(1)))
+                _on_gradient(given, note)
 
         return hook
 
     def _heads(self, layer: int) -> Callable[[Tensor], None]:
         def note(gates: Tensor) -> None:  # (batch, heads * head_size)
-            by_head = gates.unflatten(1, (self.blocks[layer].heads, -1)).sum(2)
+            by_head = gates.view(len(gates), self.blocks[layer].heads, -1).sum(2)
             self.heads[layer] += by_head.abs().sum(0)
 
         return note
@@ -150,12 +150,22 @@ class _Gathered:
         """One gate a channel, shared by every place of the stream."""
         self.squares += output.detach()[self.mask.bool()].square().sum(0)
 
-        def note(gradient: Tensor) -> None:
-            gates = (output.detach() * gradient).sum(1)  # (batch, hidden)
+        def note(gates: Tensor) -> None:  # (batch, hidden)
             self.shared = gates if self.shared is None else self.shared + gates
 
         if output.requires_grad:
-            output.register_hook(note)
+            _on_gradient(output, note)
+
+
+def _on_gradient(values: Tensor, note: Callable[[Tensor], None]) -> None:
+    """Hand over the derivative by a gate on each unit and text, (batch, units), once the
+    gradient of `values` (batch, time, units) is known."""
+    plain = values.detach()
+
+    def hook(gradient: Tensor) -> None:
+        note((plain * gradient).sum(1))
+
+    values.register_hook(hook)  # type: ignore[no-untyped-call]
 
 
 class _Moments:
@@ -176,8 +186,8 @@ class _Moments:
 
 def _added(linear: nn.Linear, given: Inputs, size: int) -> Tensor:
     """Variance of what each unit of `size` inputs adds to the outputs, (units,)."""
-    columns = linear.weight.detach().double().unflatten(1, (-1, size))  # (out, units, size)
-    units = columns.shape[1]
+    units = linear.in_features // size
+    columns = linear.weight.detach().double().view(-1, units, size)  # (out, units, size)
     blocks = given.covariance.view(units, size, units, size).diagonal(dim1=0, dim2=2)
     added: Tensor = torch.einsum("oui,iju,ouj->u", columns, blocks, columns)
     return added.float()
@@ -198,4 +208,4 @@ def refit(linear: nn.Linear, kept: Tensor, given: Inputs) -> None:
     shift = missing @ given.mean[dropped] - change @ given.mean[kept]
     with torch.no_grad():
         linear.weight[:, kept] += change.float()
-        linear.bias += shift.float()
+        linear.bias.add_(shift.float())

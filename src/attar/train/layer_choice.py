@@ -25,21 +25,20 @@ def layers_to_keep(
 ) -> tuple[int, ...]:
     """Indices of the `count` layers to keep, ascending."""
     assert isinstance(model.encoder, TransformerEncoder)
-    kept = tuple(range(len(model.encoder.layers)))
+    names = [layer.state_dict().keys() for layer in model.encoder.layers]
+    layers = range(len(names))
+    fixed = [0] if names[0] != names[-1] else []  # ModernBERT's first has no norm to begin with
+    kept = list(layers)
     whole = _embedding(model, (), texts)
-    trials = sum(range(count + 1, len(kept) + 1))
-    shown = iter(progress.track(range(trials), "choose layers", trials))
-    while len(kept) > count:
-        moved = []
-        for layer in kept:
-            next(shown)
-            skipped = set(range(len(model.encoder.layers))) - set(kept) | {layer}
-            found = _embedding(model, sorted(skipped), texts)
-            moved.append(float(1 - torch.cosine_similarity(found, whole).mean()))
-        least = kept[moved.index(min(moved))]
-        kept = tuple(layer for layer in kept if layer != least)
-    next(shown, None)
-    return kept
+    leaving = len(kept) - count
+    for _ in progress.track(range(leaving), "choose layers", leaving):
+        moved = {}
+        for layer in (layer for layer in kept if layer not in fixed):
+            skipped = [i for i in layers if i == layer or i not in kept]
+            found = _embedding(model, skipped, texts)
+            moved[layer] = float(1 - torch.cosine_similarity(found, whole).mean())
+        kept.remove(min(moved, key=moved.__getitem__))
+    return tuple(kept)
 
 
 def _embedding(model: Model, skipped: Sequence[int], texts: Sequence[str]) -> Tensor:

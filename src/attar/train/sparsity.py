@@ -22,7 +22,8 @@ def hold_zeros(encoder: nn.Module) -> None:
     its moments of them are zero, and so is their decay."""
     for linear in linears_of(encoder):
         if linear.weight.requires_grad and is_sparse(linear):
-            linear.weight.register_hook(_Only((linear.weight != 0).detach()))
+            only = _Only((linear.weight != 0).detach())
+            linear.weight.register_hook(only)  # type: ignore[no-untyped-call]
 
 
 class _Only:
