@@ -30,6 +30,8 @@ from attar.train.models import Model
 
 Method = Literal["full", "top_layers", "lora", "frozen", "contrastive"]
 CONTRAST = 0.1  # temperature of the similarities
+FEW_A_LABEL = 16  # rows of a label that are few
+STRENGTH, FEW_STRENGTH = 0.1, 0.03  # of a fitted head: the inverse of its L2 penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Finetune(Pass):
     """top_layers and lora_rank count for their own methods only."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("data", "seed")
 
     method: Method = "full"
@@ -138,7 +140,9 @@ def _fit_head(model: Model, context: Context) -> None:
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
     mean, scale = embedding.mean(0), embedding.std(0) + 1e-6
     target = context.targets()
-    fitted = LogisticRegression(C=0.1, max_iter=500).fit((embedding - mean) / scale, target)
+    few = len(texts) < FEW_A_LABEL * len(np.unique(target))
+    strength = FEW_STRENGTH if few else STRENGTH
+    fitted = LogisticRegression(C=strength, max_iter=500).fit((embedding - mean) / scale, target)
     weight = np.zeros((model.columns, embedding.shape[1]), np.float64)
     bias = np.full(model.columns, -20.0)  # a column that train lacks never wins
     if len(fitted.classes_) == 2:  # scikit-learn keeps one row for two classes

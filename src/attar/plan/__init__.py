@@ -19,6 +19,13 @@ from attar.passes.add_labels import AddLabels
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.quantize import Quantize
 from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.few import (
+    add_label_names,
+    few_passes,
+    few_rows,
+    student_start,
+    wide_vocabulary,
+)
 from attar.plan.frontier import infeasible
 from attar.plan.search import (
     Candidate,
@@ -79,8 +86,16 @@ def make_plan(recipe: Recipe, context: Context, earlier: Earlier | None = None) 
     longest = int(values["max_length"].value)
     teacher_start = start_artifact(teacher_at, longest, context)
     start = start_artifact(student_at, longest, context)
-    trimmed = TrimVocabulary().apply(start, joined)
+    few, vocabulary = few_rows(joined), TrimVocabulary()
+    if few:
+        joined = add_label_names(joined, teacher_start, values)
+        assert budget.size_mb is not None
+        vocabulary = wide_vocabulary(start, joined, budget.size_mb)
+    trimmed = vocabulary.apply(start, joined)
     shapes = _shapes(trimmed, budget, joined, values)
+    if few:
+        shapes = shapes[:1]  # the few rows of select cannot tell more of them apart
+        values["pieces"] = Derived(vocabulary.pieces, "those of the texts, and frequent ones")
     if not shapes:
         raise infeasible(budget, trimmed, teacher_start, context)
     trials = replace(context, teacher=frozen_teacher(teacher_start, context))
@@ -96,7 +111,11 @@ def make_plan(recipe: Recipe, context: Context, earlier: Earlier | None = None) 
     context.progress.say(f"chosen: {best.name}; select joins train")
     teacher = make_teacher(recipe.teacher, teacher_start, joined, values)
     texts = len(joined.dataset.train) + len(joined.dataset.unlabeled)
-    passes = (TrimVocabulary(), *student_passes(best.shape, texts))
+    passes = (vocabulary, *student_passes(best.shape, texts))
+    tuned = student_start(teacher)
+    if few and recipe.student.start is None and tuned and best.shape and best.shape.layers:
+        start, passes = tuned, (vocabulary, *few_passes(best.shape, texts, tuned))
+        values["start"] = Derived("the teacher", "few rows a label: it has learned from them")
     for step in passes:
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
