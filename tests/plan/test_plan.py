@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from attar.evaluate.latency_table import LatencyTable
 from attar.passes import Artifact, Context
+from attar.passes.finetune import FEW_A_LABEL
 from attar.passes.no_layers import NoLayers
 from attar.plan import _best, search
 from attar.plan.search import FEW, Candidate, distillation, quick_enough, shape_passes, source_of
 from attar.plan.start import longest_text, start_artifact
-from attar.plan.teacher import FEW_A_LABEL, frozen_teacher, make_teacher
+from attar.plan.teacher import frozen_teacher, make_teacher
 from attar.recipe import Budget, TeacherSection
 from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model

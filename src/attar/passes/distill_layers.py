@@ -43,8 +43,8 @@ from attar.train.precision import mixed_precision
 @dataclass(frozen=True, slots=True)
 class DistillLayers(Pass):
     """copies: altered copies a text. relation_heads: into how many heads both widths are cut
-    for the relations. layer_map: the teacher's layer for each of the student's; None spreads
-    them evenly, the last on the last."""
+    for the relations; None for the teacher's own number. layer_map: the teacher's layer for
+    each of the student's; None spreads them evenly, the last on the last."""
 
     name: ClassVar[str] = "distill_layers"
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
@@ -54,7 +54,7 @@ class DistillLayers(Pass):
     batch_size: int = 32
     copies: int = 3
     relation_weight: float = 1.0
-    relation_heads: int = 12
+    relation_heads: int | None = None
     hidden_weight: float = 1.0
     attention_weight: float = 0.0
     layer_map: tuple[int, ...] | None = None
@@ -170,6 +170,7 @@ class _Objective:
         self.map = settings.layer_map or spread_map(depth, teacher_depth)
         _check_map(self.map, depth, teacher_depth)
         self.heads = int(theirs.encoder.config.num_attention_heads)
+        self.relation_heads = settings.relation_heads or self.heads
         self._check_heads(ours, theirs)
         last = [depth - 1] if settings.relation_weight else []
         every = list(range(depth)) if settings.attention_weight else []
@@ -199,7 +200,9 @@ class _Objective:
         total = torch.zeros(())
         if s.relation_weight:
             ours, theirs = self.ours.attended(last), self.theirs.attended(teacher_last)
-            total = total + s.relation_weight * relation_loss(ours, theirs, real, s.relation_heads)
+            total = total + s.relation_weight * relation_loss(
+                ours, theirs, real, self.relation_heads
+            )
         if s.hidden_weight:
             pairs = [(0, 0), *((i + 1, j + 1) for i, j in enumerate(self.map))]
             losses = [
@@ -216,7 +219,7 @@ class _Objective:
         return total
 
     def _check_heads(self, ours: TransformerEncoder, theirs: TransformerEncoder) -> None:
-        heads = self.settings.relation_heads
+        heads = self.relation_heads
         if self.settings.relation_weight and (ours.hidden % heads or theirs.hidden % heads):
             raise AttarError(
                 f"distill_layers: relation_heads = {heads} must divide the widths of student "

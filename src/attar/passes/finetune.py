@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,12 +25,14 @@ from torch.nn import functional
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
+from attar.train.linear import FEW_STRENGTH, STRENGTH
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 from attar.train.sparsity import is_sparse, linears_of
 
 Method = Literal["full", "top_layers", "lora", "frozen", "contrastive"]
 CONTRAST = 0.1  # temperature of the similarities
+FEW_A_LABEL = 16  # rows of a label that are few
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Finetune(Pass):
     """top_layers and lora_rank count for their own methods only."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("data", "seed")
 
     method: Method = "full"
@@ -136,7 +139,10 @@ def _fit_head(model: Model, context: Context) -> None:
     """The head becomes logistic regressions on the embeddings of the train rows."""
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
-    fitted = model.head.fitted(embedding, context.targets(), model.columns)
+    target = context.targets()
+    few = target.ndim == 1 and len(texts) < FEW_A_LABEL * len(np.unique(target))
+    strength = FEW_STRENGTH if few else STRENGTH
+    fitted = model.head.fitted(embedding, target, model.columns, strength)
     with torch.no_grad():
         model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
         model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))

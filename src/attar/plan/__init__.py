@@ -18,7 +18,7 @@ from attar.passes import Artifact, Context, Pass, apply_all, fingerprint
 from attar.passes.add_labels import AddLabels
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.quantize import Quantize
-from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.few import few_passes, student_start
 from attar.plan.infeasible import infeasible
 from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
@@ -78,8 +78,10 @@ def make_plan(
     budget = _budget(recipe, values)
     if earlier is not None:
         return _add_labels(earlier, recipe, budget, context, values)
-    base = prepare(recipe, context, values)
+    base = prepare(recipe, budget, context, values)
     shapes = base.within(_shapes(base, budget), minutes, values)
+    if base.few:
+        shapes = shapes[:1]  # the few rows of select cannot tell more of them apart
     if not shapes:
         raise infeasible(budget, base)
     candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
@@ -90,14 +92,19 @@ def make_plan(
     context.progress.say(f"chosen: {best.name}; select joins train")
     teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, values)
     texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
-    passes = (TrimVocabulary(), *student_passes(best.shape, texts))
+    start = base.start
+    passes = (base.vocabulary, *student_passes(best.shape, texts))
+    tuned = student_start(teacher)
+    if base.few and recipe.student.start is None and tuned and best.shape and best.shape.layers:
+        start, passes = tuned, (base.vocabulary, *few_passes(best.shape, texts, tuned))
+        values["start"] = Derived("the teacher", "few rows a label: it has learned from them")
     for step in passes:
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
     joined = replace(base.context, teacher=teacher)
     _, draft = trial(best.shape, base.trimmed, replace(base.trials, progress=Silent()), best.trial)
     return Plan(
-        base.start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
+        start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
     )
 
 

@@ -76,7 +76,7 @@ def frontier(
         progress=progress,
     )
     values: dict[str, Derived] = {}
-    base = prepare(recipe, context, values)
+    base = prepare(recipe, recipe.budget, context, values)
     if base.source is None:
         raise RecipeError(
             "[student] start names a model without layers, which has one shape: there is no "

@@ -10,11 +10,12 @@ import numpy as np
 from attar.data.split import join_select
 from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.few import add_label_names, few_rows, wide_vocabulary
 from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import frozen_teacher
-from attar.recipe import Recipe
+from attar.recipe import Budget, Recipe
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source
 from attar.train.start import locate
@@ -26,15 +27,18 @@ MEASURED_TEXTS = 2_000  # whose length in tokens is looked at
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """start: the student's, with its whole vocabulary; trimmed: to the pieces that the texts
-    of the final training use. source: None where the start has no layers to take from.
+    of the final training use, by the pass `vocabulary`. few: labels have few rows each
+    (`plan.few`). source: None where the start has no layers to take from.
     context: select joined to train, without a teacher. trials: still with its select
     rows, and the frozen teacher."""
 
     start: Artifact
+    vocabulary: TrimVocabulary
     trimmed: Artifact
     teacher_start: Artifact
     source: Source | None
     pieces: int
+    few: bool
     context: Context
     trials: Context
 
@@ -59,7 +63,9 @@ class Prepared:
         return kept
 
 
-def prepare(recipe: Recipe, context: Context, values: MutableMapping[str, Derived]) -> Prepared:
+def prepare(
+    recipe: Recipe, budget: Budget, context: Context, values: MutableMapping[str, Derived]
+) -> Prepared:
     """context: with every split, without a teacher. `values` gets what was derived."""
     joined = replace(context, dataset=join_select(context.dataset))
     teacher_at = locate(recipe.teacher.model, recipe.folder)
@@ -71,8 +77,14 @@ def prepare(recipe: Recipe, context: Context, values: MutableMapping[str, Derive
     teacher_start = start_artifact(teacher_at, longest, context, windows)
     start = start_artifact(student_at, longest, context, windows)
     context, joined = mend_labels(recipe, teacher_start, context, values)
-    trimmed = TrimVocabulary().apply(start, joined)
+    few, vocabulary = few_rows(joined), TrimVocabulary()
+    why = "those that the train and unlabeled texts use"
+    if few and budget.size_mb is not None:
+        joined = add_label_names(joined, teacher_start, values)
+        vocabulary = wide_vocabulary(start, joined, budget.size_mb)
+        why = "those of the texts, and frequent ones"
+    trimmed = vocabulary.apply(start, joined)
     source, pieces = source_of(trimmed)
-    values["pieces"] = Derived(pieces, "those that the train and unlabeled texts use")
+    values["pieces"] = Derived(pieces, why)
     trials = replace(context, teacher=frozen_teacher(teacher_start, context))
-    return Prepared(start, trimmed, teacher_start, source, pieces, joined, trials)
+    return Prepared(start, vocabulary, trimmed, teacher_start, source, pieces, few, joined, trials)

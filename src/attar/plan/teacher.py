@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import MutableMapping
 from dataclasses import replace
-from statistics import median
 from typing import get_args
 
 from attar.errors import RecipeError
 from attar.passes import Artifact, Context
 from attar.passes.finetune import Finetune, Method
+from attar.plan.few import few_rows, rows_a_label
 from attar.recipe import TeacherSection
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
@@ -19,7 +18,6 @@ from attar.train.models import Model
 from attar.types import Derived
 
 ROWS_SEEN = 32_000
-FEW_A_LABEL = 16  # rows of a label under which contrast beats gold labels (docs/experiments.md)
 CONTRASTIVE = Finetune(method="contrastive", epochs=12, learning_rate=1e-4, batch_size=128)
 
 
@@ -57,13 +55,9 @@ def make_teacher(
 
 
 def _method_for(context: Context) -> tuple[Method, str]:
-    """By the rows that the middle label has in train."""
     full: Method = "full"
-    if context.task.label_sets:
-        return full, "every weight: the best teacher that a laptop trains"
-    labels = Counter(row.label for row in context.dataset.train)
-    rows = round(median(labels.values()))
-    if rows < FEW_A_LABEL:
+    if few_rows(context):
+        rows = rows_a_label(context)
         return "contrastive", f"{rows} rows a label: pairs of texts teach more than labels do"
     return full, "every weight: the best teacher that a laptop trains"
 

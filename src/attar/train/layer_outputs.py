@@ -80,8 +80,25 @@ class LayerOutputs:
         self._handles.append(module.register_forward_hook(keep))
 
 
+def has_projections(encoder: nn.Module) -> bool:
+    """True where queries, keys and values can be told apart: not in layers that fuse them."""
+    return isinstance(encoder, TransformerEncoder) and all(
+        _attention_parts(layer) is not None for layer in encoder.layers
+    )
+
+
 def _projections(layer: nn.Module) -> list[nn.Module]:
     """The three linear modules of a layer's self-attention, in the order of `Attended`."""
+    found = _attention_parts(layer)
+    if found is None:
+        raise AttarError(
+            f"a {type(layer).__name__} has no separate query, key and value projections, which "
+            "distilling attention needs; distill hidden states alone (relation_weight = 0)"
+        )
+    return found
+
+
+def _attention_parts(layer: nn.Module) -> list[nn.Module] | None:
     by_name = {
         name.rpartition(".")[2]: module
         for name, module in layer.named_modules()
@@ -90,7 +107,4 @@ def _projections(layer: nn.Module) -> list[nn.Module]:
     for names in PROJECTIONS:
         if all(name in by_name for name in names):
             return [by_name[name] for name in names]
-    raise AttarError(
-        f"a {type(layer).__name__} has no separate query, key and value projections, which "
-        "distilling attention needs; distill hidden states alone (relation_weight = 0)"
-    )
+    return None

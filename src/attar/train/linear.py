@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
+STRENGTH, FEW_STRENGTH = 0.1, 0.03  # of regressions on many rows a label, and on few
 UNSEEN = -20.0  # bias of a column without rows: it never wins
 
 
@@ -25,14 +26,19 @@ class LinearHead(NamedTuple):
 
 
 def fit_linear(
-    embedding: Vectors, target: NDArray[np.int64], columns: int, balance: float = 0.0
+    embedding: Vectors,
+    target: NDArray[np.int64],
+    columns: int,
+    strength: float = STRENGTH,
+    balance: float = 0.0,
 ) -> LinearHead:
     """Fit on embedding (n, hidden) and target (n,), the scaling folded into the head.
 
-    balance: a row weighs (its label's share) ** -balance; 1 gives labels equal weight.
+    strength: the inverse of the L2 penalty. balance: a row weighs (its label's share) **
+    -balance; 1 gives labels equal weight.
     """
     mean, scale = _scaling(embedding)
-    fitted = _regression().fit(
+    fitted = _regression(strength).fit(
         (embedding - mean) / scale, target, sample_weight=row_weights(target, balance)
     )
     weight = np.zeros((columns, embedding.shape[1]), np.float64)
@@ -45,7 +51,9 @@ def fit_linear(
     return LinearHead(weight / scale, bias - (weight / scale) @ mean)
 
 
-def fit_one_vs_rest(embedding: Vectors, target: NDArray[np.int64], columns: int) -> LinearHead:
+def fit_one_vs_rest(
+    embedding: Vectors, target: NDArray[np.int64], columns: int, strength: float = STRENGTH
+) -> LinearHead:
     """One regression a column, against all other rows. target: (n, columns) of 0 and 1."""
     mean, scale = _scaling(embedding)
     standardized = (embedding - mean) / scale
@@ -55,7 +63,7 @@ def fit_one_vs_rest(embedding: Vectors, target: NDArray[np.int64], columns: int)
         if yes.all():
             bias[column] = -UNSEEN
         elif yes.any():
-            one = _regression().fit(standardized, yes)
+            one = _regression(strength).fit(standardized, yes)
             weight[column], bias[column] = one.coef_[0], one.intercept_[0]
     return LinearHead(weight / scale, bias - (weight / scale) @ mean)
 
@@ -64,10 +72,10 @@ def _scaling(embedding: Vectors) -> tuple[Vectors, Vectors]:
     return embedding.mean(0), embedding.std(0) + np.float32(1e-6)
 
 
-def _regression() -> Any:
+def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=0.1, max_iter=500)
+    return LogisticRegression(C=strength, max_iter=500)
 
 
 def row_weights(target: NDArray[np.int64], balance: float) -> NDArray[np.float64] | None:

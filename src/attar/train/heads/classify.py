@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attar.train.blocks import keep_inputs
-from attar.train.linear import LinearHead, fit_linear
+from attar.train.linear import STRENGTH, LinearHead, fit_linear
 
 
 class ClassifyHead(nn.Module):
@@ -47,7 +47,10 @@ class ClassifyHead(nn.Module):
 
     @staticmethod
     def fitted(
-        embedding: NDArray[np.float32], target: NDArray[np.int64], columns: int
+        embedding: NDArray[np.float32],
+        target: NDArray[np.int64],
+        columns: int,
+        strength: float = STRENGTH,
     ) -> LinearHead:
         """A logistic regression over all columns."""
-        return fit_linear(embedding, target, columns)
+        return fit_linear(embedding, target, columns, strength)
