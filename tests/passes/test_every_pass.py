@@ -29,6 +29,7 @@ STEPS: list[Pass] = [
     ExportOnnx(),
     Factorize(rank=8),
     Finetune(epochs=1),
+    Finetune(epochs=1, balance=0.5),
     Finetune(method="lora", epochs=1),
     Finetune(method="top_layers", epochs=1),
     Finetune(method="frozen"),

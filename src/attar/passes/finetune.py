@@ -19,7 +19,7 @@ import torch
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
-from attar.train.linear import fit_linear
+from attar.train.linear import fit_linear, row_weights
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 
@@ -28,7 +28,11 @@ Method = Literal["full", "top_layers", "lora", "frozen"]
 
 @dataclass(frozen=True, slots=True)
 class Finetune(Pass):
-    """top_layers and lora_rank count for their own methods only."""
+    """top_layers and lora_rank count for their own methods only.
+
+    balance: rows count by (their label's share) ** -balance, in the training loop by being
+    drawn more often: 0 takes the labels as they come, 1 gives them equal weight.
+    """
 
     name: ClassVar[str] = "finetune"
     version: ClassVar[int] = 2
@@ -40,12 +44,13 @@ class Finetune(Pass):
     batch_size: int = 32
     top_layers: int = 2
     lora_rank: int = 16
+    balance: float = 0.0
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         torch.manual_seed(context.seed)
         model = Model.load(source.folder)
         if self.method == "frozen":
-            _fit_head(model, context)
+            _fit_head(model, context, self.balance)
         else:
             self._train(model, source, context)
         model.save(folder)
@@ -72,6 +77,7 @@ class Finetune(Pass):
             self.checkpoint(source, context),
             context.progress,
             f"finetune ({self.method.replace('_', ' ')})",
+            weights=row_weights(context.targets(), self.balance),
         )
         if self.method == "lora":
             assert isinstance(plain, TransformerEncoder)
@@ -98,11 +104,11 @@ def _add_adapters(model: Model, rank: int) -> None:
         model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
 
 
-def _fit_head(model: Model, context: Context) -> None:
+def _fit_head(model: Model, context: Context, balance: float) -> None:
     """The head becomes a logistic regression on the embeddings of the train rows."""
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
-    fitted = fit_linear(embedding, context.targets(), model.columns)
+    fitted = fit_linear(embedding, context.targets(), model.columns, balance)
     with torch.no_grad():
         model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
         model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))

@@ -26,7 +26,7 @@ from attar.plan.search import (
     trial,
 )
 from attar.plan.start import longest_text, start_artifact, student_location
-from attar.plan.teacher import frozen_teacher, make_teacher
+from attar.plan.teacher import balance_of, frozen_teacher, make_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
 from attar.train.shapes import REPORTS, Shape, fitting_shapes, widest_no_layers
@@ -77,7 +77,8 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
     shapes = _shapes(trimmed, budget, joined, values)
     if not shapes:
         raise infeasible(budget, trimmed, teacher_start, context)
-    trials = replace(context, teacher=frozen_teacher(teacher_start, context))
+    balance = balance_of(recipe.claims, context)
+    trials = replace(context, teacher=frozen_teacher(teacher_start, context, balance.value))
     candidates = []
     for number, shape in enumerate(shapes, 1):
         named = shape.name if shape is not None else "the start's own shape"
@@ -88,7 +89,7 @@ def make_plan(recipe: Recipe, context: Context) -> Plan:
         raise infeasible(budget, trimmed, teacher_start, context)
     values["student"] = Derived(best.name, _why(best, candidates))
     context.progress.say(f"chosen: {best.name}; select joins train")
-    teacher = make_teacher(recipe.teacher, teacher_start, joined, values)
+    teacher = make_teacher(recipe.teacher, teacher_start, joined, balance, values)
     texts = len(joined.dataset.train) + len(joined.dataset.unlabeled)
     passes = (TrimVocabulary(), *student_passes(best.shape, texts))
     for step in passes:

@@ -116,6 +116,7 @@ def _cached(
         return stored
     rows = context.dataset.train
     found = out_of_fold(_stack(rows, vectors), context.targets(), len(context.columns), context)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, found)
