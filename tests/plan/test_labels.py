@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("cleanlab")
 
+from attar.data.suspicious import Suspect
 from attar.passes import Artifact, Context
 from attar.plan.labels import FOLDS, mend_labels, out_of_fold
 from attar.recipe import DataSection, Recipe
@@ -28,9 +29,9 @@ def recipe_of(folder: Path, how: str) -> Recipe:
 
 
 def with_flips(context: Context, count: int) -> tuple[Context, set[str]]:
-    """Every few train rows get the next label; the texts of those that did."""
+    """Some train rows get the next label, drawn alike from all; the texts of those."""
     rows = list(context.dataset.train)
-    places = range(0, len(rows), len(rows) // count)[:count] if count else ()
+    places = np.random.default_rng(0).choice(len(rows), count, replace=False).tolist()
     for i in places:
         label = context.columns[(context.columns.index(rows[i].label or "") + 1) % 4]
         rows[i] = replace(rows[i], label=label)
@@ -124,6 +125,21 @@ def test_auto_drops_where_many_are_wrong(
     assert values["suspicious_labels"].value == "drop", values
     gone = labels(context.dataset.train).keys() - labels(mended.dataset.train).keys()
     assert len(gone & flipped) >= FLIPS - 2 and len(gone - flipped) <= 2
+
+
+def test_auto_keeps_what_select_would_miss(
+    tiny_start: Artifact, tiny_context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suspects that are right and merely the model's weakness: nearly all rows of a label."""
+    perfect(monkeypatch, tiny_context)
+    doomed = [row for row in tiny_context.dataset.train if row.label == "refund"][:-1]
+    suspects = [Suspect(row, "cancel", 0.1, 0.8) for row in doomed]
+    monkeypatch.setattr("attar.plan.labels.suspicious_labels", lambda *_: suspects)
+    values: dict[str, Derived] = {}
+    mended, _ = mend_labels(recipe_of(tmp_path, "auto"), tiny_start, tiny_context, values)
+    assert mended.dataset.train == tiny_context.dataset.train
+    assert values["suspicious_labels"].value == "keep"
+    assert "they teach something" in values["suspicious_labels"].reason
 
 
 def perfect(monkeypatch: pytest.MonkeyPatch, context: Context) -> None:
