@@ -18,6 +18,7 @@ from attar.plan.labels import FOLDS, mend_labels, out_of_fold
 from attar.recipe import DataSection, Recipe
 from attar.train.linear import fit_linear
 from attar.types import Derived, Row
+from conftest import synthetic_rows
 
 FLIPS = 12
 
@@ -118,13 +119,17 @@ def test_auto_keeps_clean_labels(
 def test_auto_drops_where_many_are_wrong(
     tiny_start: Artifact, tiny_context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, flipped = with_flips(tiny_context, FLIPS)
-    perfect(monkeypatch, tiny_context)
+    rows = synthetic_rows(150, seed=7)  # enough rows of select to tell the difference
+    train, select = tuple(rows[:120]), tuple(rows[120:])
+    dataset = replace(tiny_context.dataset, train=train, select=select)
+    clean = replace(tiny_context, dataset=dataset)
+    context, flipped = with_flips(clean, 3 * FLIPS)
+    perfect(monkeypatch, clean)
     values: dict[str, Derived] = {}
     mended, _ = mend_labels(recipe_of(tmp_path, "auto"), tiny_start, context, values)
     assert values["suspicious_labels"].value == "drop", values
     gone = labels(context.dataset.train).keys() - labels(mended.dataset.train).keys()
-    assert len(gone & flipped) >= FLIPS * 2 // 3 and len(gone - flipped) <= 2
+    assert len(gone & flipped) >= 2 * FLIPS and len(gone - flipped) <= FLIPS
 
 
 def test_auto_keeps_what_select_would_miss(
@@ -139,7 +144,7 @@ def test_auto_keeps_what_select_would_miss(
     mended, _ = mend_labels(recipe_of(tmp_path, "auto"), tiny_start, tiny_context, values)
     assert mended.dataset.train == tiny_context.dataset.train
     assert values["suspicious_labels"].value == "keep"
-    assert "they teach something" in values["suspicious_labels"].reason
+    assert "no evidence" in values["suspicious_labels"].reason
 
 
 def perfect(monkeypatch: pytest.MonkeyPatch, context: Context) -> None:

@@ -35,8 +35,8 @@ def mend_labels(
 ) -> tuple[Context, Context]:
     """The context, and the one in which select has joined train, with mended train rows.
 
-    `[data] suspicious_labels = "auto"` drops suspects where they are many, unless select
-    shows that the rest teaches worse. The suspects go to `.attar/suspicious.jsonl`.
+    `[data] suspicious_labels = "auto"` drops suspects where they are many and select
+    shows that the rest teaches better. The suspects go to `.attar/suspicious.jsonl`.
     """
     how = recipe.data.suspicious_labels
     joined = replace(context, dataset=join_select(context.dataset))
@@ -134,12 +134,15 @@ def _choice(
     kept, *_ = mended(rows, found, "drop")
     before, after = (_right_on_select(some, context, vectors) for some in (rows, kept))
     lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-    many = f"at least {NOISY:.0%}; without them a linear head on select"
-    figures = f"is right on {after.mean():.1%}, with them on {before.mean():.1%}"
+    figures = (
+        f"a linear head that learns without them is right on {after.mean():.1%} of select, "
+        f"with them on {before.mean():.1%}"
+    )
     # Two standard errors of a difference between paired shares, as McNemar's test has it.
-    if lost - won > 2 * (lost + won) ** 0.5:
-        return "keep", f"{many} {figures}: they teach something"
-    return "drop", f"{many} {figures}"
+    # Where labels are hard rather than wrong, a weak head suspects many and gains nothing.
+    if won - lost > 2 * (lost + won) ** 0.5:
+        return "drop", figures
+    return "keep", f"{figures}, which is no evidence that they are wrong; look at them"
 
 
 def _right_on_select(
