@@ -45,17 +45,6 @@ def test_epochs_differ_and_seeds_repeat() -> None:
     assert np.concatenate(again).tolist() == np.concatenate(first).tolist()
 
 
-def test_rows_are_drawn_by_weight() -> None:
-    lengths = np.arange(1000) % 7
-    weights = np.where(np.arange(1000) < 100, 9.0, 1.0)
-    batches = batch_order(lengths, 32, np.random.default_rng(0), weights)
-    drawn = np.concatenate(batches)
-    assert len(drawn) == 1000 and 430 < (drawn < 100).sum() < 570
-    assert all(lengths[batch].max() - lengths[batch].min() <= 3 for batch in batches)
-    again = batch_order(lengths, 32, np.random.default_rng(0), weights)
-    assert np.array_equal(np.concatenate(again), drawn)
-
-
 def test_padding() -> None:
     batch = pad([[7, 8, 9], [5], []], np.array([1, 0, 2]), pad_id=3)
     time = batch.input_ids.shape[1]

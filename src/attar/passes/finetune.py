@@ -19,7 +19,7 @@ import torch
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
-from attar.train.linear import fit_linear, row_weights
+from attar.train.linear import fit_linear
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 
@@ -28,10 +28,10 @@ Method = Literal["full", "top_layers", "lora", "frozen"]
 
 @dataclass(frozen=True, slots=True)
 class Finetune(Pass):
-    """top_layers and lora_rank count for their own methods only.
+    """top_layers, lora_rank and balance count for their own methods only.
 
-    balance: rows count by (their label's share) ** -balance, in the training loop by being
-    drawn more often: 0 takes the labels as they come, 1 gives them equal weight.
+    balance: of the fitted head: rows weigh (their label's share) ** -balance; 0 takes the
+    labels as they come, 1 gives them equal weight.
     """
 
     name: ClassVar[str] = "finetune"
@@ -77,7 +77,6 @@ class Finetune(Pass):
             self.checkpoint(source, context),
             context.progress,
             f"finetune ({self.method.replace('_', ' ')})",
-            weights=row_weights(context.targets(), self.balance),
         )
         if self.method == "lora":
             assert isinstance(plain, TransformerEncoder)

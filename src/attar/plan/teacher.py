@@ -42,7 +42,7 @@ def make_teacher(
     frozen = frozen_teacher(start, context, balance.value)
     if method == "frozen":
         return frozen
-    step = Finetune(method=_method(method), epochs=epochs, balance=balance.value)
+    step = Finetune(method=_method(method), epochs=epochs)
     tuned = local_teacher(step, start, context)
     values["teacher.members"] = Derived(
         "fine-tuned, frozen", "the mean of both errs less often than either"
@@ -51,7 +51,8 @@ def make_teacher(
 
 
 def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
-    """How far rare labels are favored: `Finetune.balance`, and why."""
+    """How far the frozen teacher's head favors rare labels, and why. The fine-tuned one needs
+    no such help (docs/curation.md)."""
     found = label_balance(Counter(row.label or "" for row in context.dataset.train))
     few = f"{found['count']} labels, as diverse as {found['effective_count']:g} of equal size"
     if found["effective_count"] >= DIVERSE * found["count"]:

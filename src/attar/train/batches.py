@@ -21,22 +21,15 @@ class TokenBatch:
 
 
 def batch_order(
-    lengths: NDArray[np.int64],
-    batch_size: int,
-    rng: np.random.Generator | None = None,
-    weights: NDArray[np.float64] | None = None,
+    lengths: NDArray[np.int64], batch_size: int, rng: np.random.Generator | None = None
 ) -> list[NDArray[np.int64]]:
     """Row numbers by batch. With `rng`: shuffled, lengths jittered by a token so that
-    batches differ between epochs; without: sorted by length, in a fixed order.
-
-    weights: as many rows are drawn with replacement, each in proportion to its weight.
-    """
+    batches differ between epochs; without: sorted by length, in a fixed order."""
     n = len(lengths)
     if rng is None:
         order = np.argsort(lengths, kind="stable")
     else:
-        drawn = np.arange(n) if weights is None else rng.choice(n, n, p=weights / weights.sum())
-        order = drawn[np.lexsort((rng.random(n), lengths[drawn] + rng.integers(-1, 2, n)))]
+        order = np.lexsort((rng.random(n), lengths + rng.integers(-1, 2, n)))
     batches = [order[i : i + batch_size] for i in range(0, n, batch_size)]
     if rng is not None:
         rng.shuffle(batches)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attar.errors import OutputError
@@ -51,14 +50,12 @@ def train(
     progress: Progress,
     what: str,
     extra_parameters: tuple[nn.Parameter, ...] = (),
-    weights: NDArray[np.float64] | None = None,
 ) -> None:
     """Train `model` in place on rows of token ids.
 
     checkpoint: the file that holds the state after each finished epoch. The caller
     removes it once the result is stored. extra_parameters: parameters of the
-    objective itself, such as a projection, learned along. weights: by which rows are
-    drawn; None: every row once an epoch.
+    objective itself, such as a projection, learned along.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -75,7 +72,7 @@ def train(
 
     def all_batches() -> Iterator[np.ndarray]:
         for current in range(epoch, settings.epochs):
-            yield from batch_order(lengths, settings.batch_size, rng, weights)
+            yield from batch_order(lengths, settings.batch_size, rng)
             _save(checkpoint, current + 1, model, optimizer, schedule, rng, extra_parameters)
 
     model.train()
