@@ -446,3 +446,45 @@ def test_version_and_interruption(
     done = attar_command("predict", tiny_bundle, "x")
     assert done.code == 130
     assert "Traceback" not in done.err
+
+
+def test_curate_shows_what_it_found(
+    attar_command: Callable[..., Done], write_desk: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_desk(tmp_path, encoder=False)
+    done = attar_command("curate", path)
+    assert done.code == 0
+    assert "labels" in done.out and "as diverse as 4 of equal size" in done.out
+    assert "words that give a label away" in done.out and "'cancel' → cancel" in done.out
+    assert (tmp_path / ".attar" / "flagged.jsonl").exists()
+    report = json.loads(attar_command("curate", path, "--json").out)
+    assert report["balance"]["labels"]["count"] == 4
+    assert "suspicious_labels" not in report
+
+
+def test_curate_looks_for_suspicious_labels(
+    attar_command: Callable[..., Done], write_desk: Callable[..., Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("cleanlab")
+    path = write_desk(tmp_path)
+    done = attar_command("curate", path, "--labels")
+    assert done.code == 0, done.err
+    lines = (tmp_path / ".attar" / "suspicious.jsonl").read_text().splitlines()
+    assert f"{len(lines)} of" in done.out and "train labels look wrong" in done.out
+    report = json.loads(attar_command("curate", path, "--labels", "--json").out)
+    assert report["suspicious_labels"] == len(lines)
+
+
+def test_curate_writes_redacted_rows(
+    attar_command: Callable[..., Done], write_desk: Callable[..., Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("presidio_analyzer")
+    path = write_desk(tmp_path, encoder=False)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write('{"text": "please refund my money to ann@example.org", "label": "refund"}\n')
+    out = tmp_path / "redacted.jsonl"
+    assert attar_command("curate", path, "--redact", out).code == 0
+    assert "to <EMAIL>" in out.read_text() and "ann@" not in out.read_text()
+    assert_one_error(attar_command("curate", path, "--redact", out), "exists already", "--force")
+    assert attar_command("curate", path, "--redact", out, "--force").code == 0

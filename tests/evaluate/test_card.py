@@ -50,6 +50,10 @@ def full() -> dict[str, Any]:
             "rows": {"train": 1000, "certify": 500},
             "labels": {"train": {"card_arrival": 600, "re|fund": 400}, "certify": {}},
             "dropped": {"duplicate": 3, "leak": 0},
+            "flagged": {"personal data": 2},
+            "balance": {
+                "labels": {"count": 3, "effective_count": 2.5, "largest_share": 0.5},
+            },
             "notes": ["the label <b> is rare"],
             "fingerprint": "cd" * 32,
         },
@@ -110,6 +114,8 @@ def test_every_section_of_a_full_report() -> None:
         "0.005 J a request (an estimate)",
         "requests a month",
         "Curation dropped: 3 duplicate.",
+        "Flagged and kept: 2 personal data.",
+        "Labels: 3, as diverse as 2.5 of equal size; the largest has 50.0% of the train rows.",
         "the label \\<b\\> is rare",
         "| distill.epochs | 12 | few \\| rows |",
         "judged 2 models",
@@ -256,6 +262,7 @@ def test_data_card() -> None:
         {"@type": "cr:RecordSet", "name": "certify", "rows": 500},
     ]  # fmt: skip
     assert found["dropped"] == {"duplicate": 3, "leak": 0}
+    assert found["flagged"] == {"personal data": 2} and found["balance"]["labels"]["count"] == 3
     assert found["notes"] == ["the label <b> is rare"]
     assert found["fingerprint"] == "cd" * 32
     assert json.loads(json.dumps(found)) == found

@@ -39,6 +39,7 @@ STEPS: list[Pass] = [
     Finetune(method="top_layers", epochs=1),
     Finetune(method="frozen"),
     Finetune(method="contrastive", epochs=1),
+    Finetune(method="frozen", balance=0.5),
     NoLayers(hidden=16),
     Prune(heads=1, feed_forward=24, hidden=24),
     Prune(feed_forward=24, by="activation", across_layers=False),

@@ -70,7 +70,7 @@ def test_teachers_and_student_learn(start: Artifact, context: Context, float32: 
     assert best > untrained + 0.2
     assert precision(frozen, context) > untrained + 0.15
     values: dict[str, Derived] = {}
-    teacher = make_teacher(TeacherSection(), start, context, values)
+    teacher = make_teacher(TeacherSection(), start, context, Derived(0.0, "as they come"), values)
     texts = [text for text, _ in tagged(5, 3)]
     members = [member.answer(texts).logits for member in teacher.members]  # type: ignore[attr-defined]
     np.testing.assert_allclose(

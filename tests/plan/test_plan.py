@@ -21,8 +21,8 @@ from attar.passes.no_layers import NoLayers
 from attar.plan import _best, search
 from attar.plan.search import FEW, Candidate, distillation, quick_enough, shape_passes, source_of
 from attar.plan.start import longest_text, start_artifact
-from attar.plan.teacher import frozen_teacher, make_teacher
-from attar.recipe import Budget, TeacherSection
+from attar.plan.teacher import balance_of, frozen_teacher, make_teacher
+from attar.recipe import Budget, ClaimSpec, TeacherSection
 from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model
 from attar.train.shapes import REPORTS, Shape, Source
@@ -46,6 +46,8 @@ def test_distillation_settings(has_layers: bool, texts: int) -> None:
 SHAPES = {
     name: Shape((), width) for width, name in enumerate(["small", "large", "fat", "oos", "none"])
 }
+
+BALANCED = Derived(0.0, "as they come")
 
 
 def candidate(name: str, size: int, **figures: float) -> Candidate:
@@ -147,11 +149,13 @@ def test_starting_models_are_cached_by_content(tiny_encoder: Path, tiny_context:
 
 def test_the_teacher_of_a_recipe(tiny_start: Artifact, tiny_context: Context) -> None:
     values: dict[str, Derived] = {}
-    frozen = make_teacher(TeacherSection("encoder", "frozen"), tiny_start, tiny_context, values)
+    plain = Derived(0.0, "")
+    section = TeacherSection("encoder", "frozen")
+    frozen = make_teacher(section, tiny_start, tiny_context, plain, values)
     assert frozen.fingerprint == frozen_teacher(tiny_start, tiny_context).fingerprint
     assert values["teacher.finetune"] == Derived("frozen", "the recipe says so")
     values.clear()
-    both = make_teacher(TeacherSection("encoder"), tiny_start, tiny_context, values)
+    both = make_teacher(TeacherSection("encoder"), tiny_start, tiny_context, plain, values)
     assert frozen.fingerprint in both.fingerprint
     assert values["teacher.model"].value == "encoder"
     assert values["teacher.finetune"].value == "full"
@@ -163,7 +167,7 @@ def test_few_rows_a_label_are_contrasted(tiny_start: Artifact, tiny_context: Con
     rows = tiny_context.dataset.train[: 4 * (FEW_A_LABEL - 1)]  # in turns of the four labels
     few = replace(tiny_context, dataset=replace(tiny_context.dataset, train=rows))
     values: dict[str, Derived] = {}
-    made = make_teacher(TeacherSection("encoder"), tiny_start, few, values)
+    made = make_teacher(TeacherSection("encoder"), tiny_start, few, BALANCED, values)
     assert made.name == "contrastive + frozen"
     assert values["teacher.finetune"].value == "contrastive"
     assert f"{FEW_A_LABEL - 1} rows a label" in values["teacher.finetune"].reason
@@ -172,13 +176,24 @@ def test_few_rows_a_label_are_contrasted(tiny_start: Artifact, tiny_context: Con
 def test_members_differ_by_seed(tiny_start: Artifact, tiny_context: Context) -> None:
     values: dict[str, Derived] = {}
     section = TeacherSection("encoder", "top_layers", members=2)
-    made = make_teacher(section, tiny_start, tiny_context, values)
+    made = make_teacher(section, tiny_start, tiny_context, BALANCED, values)
     assert made.name == "top_layers + top_layers + frozen"
     assert values["teacher.members"].value == "2 fine-tuned, frozen"
     prints = made.fingerprint.split("+")
     assert len(set(prints)) == 3
-    single = make_teacher(replace(section, members=1), tiny_start, tiny_context, values)
+    single = make_teacher(replace(section, members=1), tiny_start, tiny_context, BALANCED, values)
     assert single.fingerprint.split("+") == [prints[0], prints[2]]
+
+
+def test_rare_labels_are_favored_unless_accuracy_is_claimed(tiny_context: Context) -> None:
+    assert balance_of((), tiny_context).value == 0.0
+    rows = [row for row in tiny_context.dataset.train if row.label == "refund"]
+    others = [row for row in tiny_context.dataset.train if row.label != "refund"][:3]
+    context = replace(tiny_context, dataset=replace(tiny_context.dataset, train=(*rows, *others)))
+    found = balance_of((ClaimSpec("macro_f1", at_least=0.5),), context)
+    assert found.value == 0.5 and "as diverse as" in found.reason
+    claimed = balance_of((ClaimSpec("accuracy", at_least=0.5),), context)
+    assert claimed.value == 0.0 and "accuracy is claimed" in claimed.reason
 
 
 def test_texts_never_outgrow_the_positions(

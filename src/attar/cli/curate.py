@@ -74,8 +74,10 @@ def curate(
             click.echo(line)
     for note in found["notes"]:
         click.echo(f"note: {note}")
-    if dataset.dropped or dataset.flagged or suspects:
-        click.echo(f"the rows themselves, and why: {checked.work}/*.jsonl", err=True)
+    written = {"dropped": dataset.dropped, "flagged": dataset.flagged, "suspicious": suspects}
+    for name, rows in written.items():
+        if rows:
+            click.echo(f"{name} rows and why: {checked.work / name}.jsonl", err=True)
 
 
 @contextmanager

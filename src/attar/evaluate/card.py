@@ -78,7 +78,11 @@ def data_card(report: Report) -> dict[str, Any]:
         | ({"labels": dict(labels[split])} if labels.get(split) else {})
         for split, rows in _part(data, "rows").items()
     ]
-    rest = {key: data[key] for key in ("dropped", "notes", "fingerprint") if data.get(key)}
+    rest = {
+        key: data[key]
+        for key in ("dropped", "flagged", "balance", "notes", "fingerprint")
+        if data.get(key)
+    }
     return card | ({"cr:recordSet": records} if records else {}) | rest
 
 
@@ -247,6 +251,14 @@ def _data(report: Report) -> Blocks:
     found = [table(("split", "rows"), rows)] if rows else []
     if dropped:
         found.append(f"Curation dropped: {', '.join(dropped)}.")
+    flagged = [f"{n:,} {escaped(reason)}" for reason, n in _part(data, "flagged").items()]
+    if flagged:
+        found.append(f"Flagged and kept: {', '.join(flagged)}.")
+    if labels := _part(_part(data, "balance"), "labels"):
+        found.append(
+            f"Labels: {labels['count']:,}, as diverse as {labels['effective_count']:g} of equal "
+            f"size; the largest has {labels['largest_share']:.1%} of the train rows."
+        )
     if data.get("notes"):
         found.append(bullets(map(escaped, data["notes"])))
     return [*found, f"Fingerprint: `{digest}`"] if digest else found

@@ -37,7 +37,11 @@ FEW_A_LABEL = 16  # rows of a label that are few
 
 @dataclass(frozen=True, slots=True)
 class Finetune(Pass):
-    """top_layers and lora_rank count for their own methods only."""
+    """top_layers, lora_rank and balance count for their own methods only.
+
+    balance: of the fitted head: rows weigh (their label's share) ** -balance; 0 takes the
+    labels as they come, 1 gives them equal weight.
+    """
 
     name: ClassVar[str] = "finetune"
     version: ClassVar[int] = 3
@@ -49,6 +53,7 @@ class Finetune(Pass):
     batch_size: int = 32
     top_layers: int = 2
     lora_rank: int = 16
+    balance: float = 0.0
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         torch.manual_seed(context.seed)
@@ -56,7 +61,7 @@ class Finetune(Pass):
         if self.method != "frozen":
             self._train(model, source, context)
         if self.method in ("frozen", "contrastive"):
-            _fit_head(model, context)
+            _fit_head(model, context, self.balance)
         model.save(folder)
 
     def _train(self, model: Model, source: Artifact, context: Context) -> None:
@@ -135,14 +140,14 @@ def _add_adapters(model: Model, rank: int) -> None:
         model.encoder.encoder = get_peft_model(model.encoder.encoder, config)
 
 
-def _fit_head(model: Model, context: Context) -> None:
+def _fit_head(model: Model, context: Context, balance: float) -> None:
     """The head becomes logistic regressions on the embeddings of the train rows."""
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
     target = context.targets()
     few = target.ndim == 1 and len(texts) < FEW_A_LABEL * len(np.unique(target))
     strength = FEW_STRENGTH if few else STRENGTH
-    fitted = model.head.fitted(embedding, target, model.columns, strength)
+    fitted = model.head.fitted(embedding, target, model.columns, strength, balance)
     with torch.no_grad():
         model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
         model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))

@@ -90,7 +90,7 @@ def make_plan(
         raise infeasible(budget, base)
     values["student"] = Derived(best.name, _why(best, candidates))
     context.progress.say(f"chosen: {best.name}; select joins train")
-    teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, values)
+    teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, base.balance, values)
     texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
     start = base.start
     passes = (base.vocabulary, *student_passes(best.shape, texts))

@@ -141,7 +141,8 @@ def _point(candidate: Candidate, base: Prepared) -> dict[str, Any]:
 
 def _teacher_point(base: Prepared) -> dict[str, Any]:
     """The frozen teacher as a float32 bundle: what the students of the trials learn from."""
-    tuned = Finetune(method="frozen").apply(base.teacher_start, base.trials)
+    frozen = Finetune(method="frozen", balance=base.balance.value)
+    tuned = frozen.apply(base.teacher_start, base.trials)
     exported = ExportOnnx().apply(tuned, base.trials)
     draft = draft_of(exported, base.trials)
     figures = Examination(

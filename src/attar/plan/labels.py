@@ -35,8 +35,8 @@ def mend_labels(
 ) -> tuple[Context, Context]:
     """The context, and the one in which select has joined train, with mended train rows.
 
-    `[data] suspicious_labels = "auto"` drops suspects where they are many and where select
-    agrees that the rest teaches no worse. The suspects go to `.attar/suspicious.jsonl`.
+    `[data] suspicious_labels = "auto"` drops suspects where they are many and select
+    shows that the rest teaches better. The suspects go to `.attar/suspicious.jsonl`.
     """
     how = recipe.data.suspicious_labels
     if context.task.label_sets:  # confident learning asks for one label a text
@@ -118,6 +118,7 @@ def _cached(
         return stored
     rows = context.dataset.train
     found = out_of_fold(_stack(rows, vectors), context.targets(), len(context.columns), context)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, found)
@@ -134,23 +135,29 @@ def _choice(
         return "keep", f"under {NOISY:.0%}, as in sets of good repute, where dropping buys nothing"
     kept, *_ = mended(rows, found, "drop")
     before, after = (_right_on_select(some, context, vectors) for some in (rows, kept))
-    many = f"at least {NOISY:.0%}, and on select a linear head without them has"
-    if after < before:
-        return "keep", f"{many} {after:.1%} instead of {before:.1%}"
-    return "drop", f"{many} {after:.1%}, with them {before:.1%}"
+    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+    figures = (
+        f"a linear head that learns without them is right on {after.mean():.1%} of select, "
+        f"with them on {before.mean():.1%}"
+    )
+    # Two standard errors of a difference between paired shares, as McNemar's test has it.
+    # Where labels are hard rather than wrong, a weak head suspects many and gains nothing.
+    if won - lost > 2 * (lost + won) ** 0.5:
+        return "drop", figures
+    return "keep", f"{figures}, which is no evidence that they are wrong; look at them"
 
 
 def _right_on_select(
     rows: Sequence[Row], context: Context, vectors: Mapping[str, Vectors]
-) -> float:
+) -> NDArray[np.bool_]:
+    """Which rows of select a linear head that learned from `rows` answers right."""
     index = {name: i for i, name in enumerate(context.columns)}
     target = np.array([index[row.label or ""] for row in rows], np.int64)
     head = fit_linear(_stack(rows, vectors), target, len(context.columns))
     select = context.dataset.select
-    named = head.logits(_stack(select, vectors)).argmax(1)
-    return float(
-        np.mean([context.columns[i] == r.label for i, r in zip(named, select, strict=True)])
-    )
+    named = head.logits(_stack(select, vectors)).argmax(1).tolist()
+    right = (context.columns[i] == row.label for i, row in zip(named, select, strict=True))
+    return np.fromiter(right, bool, len(select))
 
 
 def _mended(context: Context, found: Sequence[Suspect], how: str) -> Context:

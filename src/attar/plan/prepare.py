@@ -14,7 +14,7 @@ from attar.plan.few import add_label_names, few_rows, wide_vocabulary
 from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
-from attar.plan.teacher import frozen_teacher
+from attar.plan.teacher import balance_of, frozen_teacher
 from attar.recipe import Budget, Recipe
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source
@@ -27,10 +27,10 @@ MEASURED_TEXTS = 2_000  # whose length in tokens is looked at
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """start: the student's, with its whole vocabulary; trimmed: to the pieces that the texts
-    of the final training use, by the pass `vocabulary`. few: labels have few rows each
-    (`plan.few`). source: None where the start has no layers to take from.
-    context: select joined to train, without a teacher. trials: still with its select
-    rows, and the frozen teacher."""
+    of the final training use, by the pass `vocabulary`. source: None where the start has no
+    layers to take from. few: labels have few rows each (`plan.few`). balance: how far the
+    frozen teacher favors rare labels. context: select joined to train, without a teacher.
+    trials: still with its select rows, and the frozen teacher."""
 
     start: Artifact
     vocabulary: TrimVocabulary
@@ -39,6 +39,7 @@ class Prepared:
     source: Source | None
     pieces: int
     few: bool
+    balance: Derived
     context: Context
     trials: Context
 
@@ -86,5 +87,8 @@ def prepare(
     trimmed = vocabulary.apply(start, joined)
     source, pieces = source_of(trimmed)
     values["pieces"] = Derived(pieces, why)
-    trials = replace(context, teacher=frozen_teacher(teacher_start, context))
-    return Prepared(start, vocabulary, trimmed, teacher_start, source, pieces, few, joined, trials)
+    balance = balance_of(recipe.claims, context)
+    trials = replace(context, teacher=frozen_teacher(teacher_start, context, balance.value))
+    return Prepared(
+        start, vocabulary, trimmed, teacher_start, source, pieces, few, balance, joined, trials
+    )

@@ -51,6 +51,7 @@ class ClassifyHead(nn.Module):
         target: NDArray[np.int64],
         columns: int,
         strength: float = STRENGTH,
+        balance: float = 0.0,
     ) -> LinearHead:
         """A logistic regression over all columns."""
-        return fit_linear(embedding, target, columns, strength)
+        return fit_linear(embedding, target, columns, strength, balance)

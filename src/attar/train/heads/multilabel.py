@@ -44,6 +44,7 @@ class MultilabelHead(ClassifyHead):
         target: NDArray[np.int64],
         columns: int,
         strength: float = STRENGTH,
+        balance: float = 0.0,
     ) -> LinearHead:
         """One logistic regression a column, against all other rows."""
         return fit_one_vs_rest(embedding, target, columns, strength)
