@@ -31,6 +31,7 @@ from attar.train.models import Model
 Method = Literal["full", "top_layers", "lora", "frozen", "contrastive"]
 CONTRAST = 0.1  # temperature of the similarities
 FEW_A_LABEL = 16  # rows of a label that are few
+STILL = 0.1  # of the median deviation: entries that vary less are not scaled up
 STRENGTH, FEW_STRENGTH = 0.1, 0.03  # of a fitted head: the inverse of its L2 penalty
 
 
@@ -138,7 +139,10 @@ def _fit_head(model: Model, context: Context) -> None:
 
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
-    mean, scale = embedding.mean(0), embedding.std(0) + 1e-6
+    mean, scale = embedding.mean(0), embedding.std(0)
+    # MiniLM's embedding has three all but constant entries. Divided by next to nothing they
+    # would get weights a thousand times the others', which no int8 grid holds.
+    scale = np.maximum(scale, STILL * np.median(scale) + 1e-6)
     target = context.targets()
     few = len(texts) < FEW_A_LABEL * len(np.unique(target))
     strength = FEW_STRENGTH if few else STRENGTH

@@ -94,7 +94,6 @@ def make_plan(recipe: Recipe, context: Context, earlier: Earlier | None = None) 
     trimmed = vocabulary.apply(start, joined)
     shapes = _shapes(trimmed, budget, joined, values)
     if few:
-        shapes = shapes[:1]  # the few rows of select cannot tell more of them apart
         values["pieces"] = Derived(vocabulary.pieces, "those of the texts, and frequent ones")
     if not shapes:
         raise infeasible(budget, trimmed, teacher_start, context)
@@ -104,6 +103,8 @@ def make_plan(recipe: Recipe, context: Context, earlier: Earlier | None = None) 
         named = shape.name if shape is not None else "the start's own shape"
         context.progress.say(f"trial {number} of {len(shapes)}: {named}")
         candidates.append(measure(shape, trimmed, trials))
+        if few and _best(candidates, budget):
+            break  # the few rows of select cannot tell several apart
     best = _best(candidates, budget)
     if best is None:
         raise infeasible(budget, trimmed, teacher_start, context)
