@@ -14,6 +14,8 @@ from typing import Any
 
 from attar.bundle import Bundle
 from attar.data.split import join_select
+from attar.errors import RecipeError
+from attar.evaluate.handover import error_claims
 from attar.passes import Artifact, Context, Pass, apply_all, fingerprint
 from attar.passes.add_labels import AddLabels
 from attar.passes.export_onnx import ExportOnnx
@@ -134,6 +136,13 @@ def _add_labels(
 ) -> Plan:
     """The earlier model with new columns: what it answers for its own labels stays."""
     dataset, start = context.dataset, Path(recipe.student.start or "").name
+    if error_claims(recipe.claims) and not any(
+        row.label in earlier.columns for row in dataset.calibrate
+    ):
+        raise RecipeError(
+            "[[claims]] error_when_answering: calibrate holds rows of the new labels alone, on "
+            "which no threshold for all labels can rest; add train rows of the old ones"
+        )
     replay = (*dataset.unlabeled, *(Row(text) for text in earlier.texts))
     apart = replace(
         context,
