@@ -109,6 +109,8 @@ def test_what_cannot_be_kept_is_named(home: Path) -> None:
     refused(OOS + KEPT.replace("old.attar", "encoder"), RecipeError, "is not a bundle")
     refused(OOS + "\n[student]\nkeep_labels = true", RecipeError, "keep_labels needs start")
     refused(OOS + KEPT.replace("true", "1"), RecipeError, "expected true or false")
+    claim = '\n[[claims]]\nmetric = "error_when_answering"\nat_most = 0.2'
+    refused(OOS + KEPT + claim, RecipeError, "calibrate holds rows of the new labels alone")
 
 
 def test_known_labels_need_no_rows(home: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 from attar.bundle import Bundle
 from attar.data.split import join_select
+from attar.errors import RecipeError
+from attar.evaluate.handover import error_claims
 from attar.passes import Artifact, Context, Pass, apply_all, fingerprint
 from attar.passes.add_labels import AddLabels
 from attar.passes.export_onnx import ExportOnnx
@@ -25,6 +27,7 @@ from attar.plan.search import (
     Candidate,
     behind_the_best,
     draft_of,
+    measure,
     quick_enough,
     student_passes,
     successive_halving,
@@ -80,11 +83,12 @@ def make_plan(
         return _add_labels(earlier, recipe, budget, context, values)
     base = prepare(recipe, budget, context, values)
     shapes = base.within(_shapes(base, budget), minutes, values)
-    if base.few:
-        shapes = shapes[:1]  # the few rows of select cannot tell more of them apart
     if not shapes:
         raise infeasible(budget, base)
-    candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
+    if base.few:
+        candidates = _until_one_fits(shapes, base, budget)
+    else:
+        candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
     best = _best(candidates, budget)
     if best is None:
         raise infeasible(budget, base)
@@ -117,6 +121,13 @@ def _add_labels(
 ) -> Plan:
     """The earlier model with new columns: what it answers for its own labels stays."""
     dataset, start = context.dataset, Path(recipe.student.start or "").name
+    if error_claims(recipe.claims) and not any(
+        row.label in earlier.columns for row in dataset.calibrate
+    ):
+        raise RecipeError(
+            "[[claims]] error_when_answering: calibrate holds rows of the new labels alone, on "
+            "which no threshold for all labels can rest; add train rows of the old ones"
+        )
     replay = (*dataset.unlabeled, *(Row(text) for text in earlier.texts))
     apart = replace(
         context,
@@ -163,6 +174,18 @@ def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
             small = [shape for shape in small if shape not in shapes]
             shapes += quick_enough(small, source, base.trimmed, budget.latency_ms, base.context)
     return list(shapes)
+
+
+def _until_one_fits(
+    shapes: Sequence[Shape | None], base: Prepared, budget: Budget
+) -> list[Candidate]:
+    """Few rows of select cannot tell several shapes apart: the first that fits is taken."""
+    found: list[Candidate] = []
+    for shape in shapes:
+        found.append(measure(shape, base.trimmed, base.trials))
+        if _best(found, budget):
+            break
+    return found
 
 
 def _best(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 STRENGTH, FEW_STRENGTH = 0.1, 0.03  # of regressions on many rows a label, and on few
+STILL = 0.1  # of the median deviation: entries that vary less are not scaled up
 UNSEEN = -20.0  # bias of a column without rows: it never wins
 
 
@@ -69,7 +70,12 @@ def fit_one_vs_rest(
 
 
 def _scaling(embedding: Vectors) -> tuple[Vectors, Vectors]:
-    return embedding.mean(0), embedding.std(0) + np.float32(1e-6)
+    """Mean and scale of each entry, (hidden,). MiniLM's embedding has three all but constant
+    entries; divided by next to nothing they would get weights a thousand times the
+    others', which no int8 grid holds."""
+    scale = embedding.std(0)
+    least = np.float32(STILL * np.median(scale) + 1e-6)
+    return embedding.mean(0), np.maximum(scale, least)
 
 
 def _regression(strength: float) -> Any:
