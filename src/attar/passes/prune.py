@@ -1,9 +1,11 @@
 """Prune inside the layers: attention heads, feed-forward neurons, channels of the hidden
 state.
 
-The units that matter least to train rows leave, and the matrices become smaller. The
-matrices that read them are refitted to those that stay, which costs nothing at run time
-and leaves less for a distillation afterwards to heal.
+The units that matter least to train rows leave, and the matrices become smaller. Where
+they were chosen by activation, the matrices that read them are refitted to those that
+stay, which costs nothing at run time and leaves less for a distillation to heal. Units
+that the loss chose are not: a fit of all that was dropped, most of which the loss does
+not care about, made them worse (docs/passes-pruning.md).
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Prune(Pass):
-    """heads, feed_forward: kept a layer on average; across_layers ranks those of all layers
-    together, so that some keep more than others, else each keeps so many. hidden: channels
-    kept. None keeps all. by: the measure of importance; "taylor" needs a trained head."""
+    """heads, feed_forward: kept in each layer; with across_layers on average, those of all
+    layers being ranked together. hidden: channels kept. None keeps all. by: the measure of
+    importance (`train/importance.py`); "taylor" needs a trained head."""
 
     name: ClassVar[str] = "prune"
     reads: ClassVar[tuple[str, ...]] = ("data",)
@@ -38,9 +40,8 @@ class Prune(Pass):
     heads: int | None = None
     feed_forward: int | None = None
     hidden: int | None = None
-    by: Measure = "taylor"
-    across_layers: bool = True
-    refit: bool = True
+    by: Measure = "activation"
+    across_layers: bool = False
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         model = Model.load(source.folder)
@@ -80,7 +81,7 @@ def prune(model: Model, found: Importance, settings: Prune) -> None:
     heads = strongest(found.heads, settings.heads, settings.across_layers)
     neurons = strongest(found.neurons, settings.feed_forward, settings.across_layers)
     for i, block in enumerate(encoder.blocks):
-        if settings.refit:
+        if settings.by == "activation":
             inside = torch.arange(block.joining.in_features).view(block.heads, -1)[heads[i]]
             refit(block.joining, inside.flatten(), found.joining[i])
             refit(block.falling, neurons[i], found.falling[i])

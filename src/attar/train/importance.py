@@ -26,7 +26,7 @@ from attar.types import Progress
 
 Measure = Literal["taylor", "activation"]
 BATCH = 32
-RIDGE = 1e-3  # of the mean variance, toward the weights as they are
+RIDGE = 1e-2  # of the mean variance, toward the weights as they are
 
 
 @dataclass(frozen=True, slots=True)
