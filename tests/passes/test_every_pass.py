@@ -36,7 +36,7 @@ STEPS: list[Pass] = [
     Finetune(method="frozen"),
     NoLayers(hidden=16),
     Prune(heads=1, feed_forward=24, hidden=24),
-    Prune(feed_forward=24, by="taylor", across_layers=True),
+    Prune(feed_forward=24, by="taylor", across_layers=False),
     Quantize(),
     Sparsify(share=0.5),
     Sparsify(share=0.5, by="magnitude"),

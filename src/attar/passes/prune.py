@@ -30,9 +30,9 @@ ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Prune(Pass):
-    """heads, feed_forward: kept in each layer; with across_layers on average, those of all
-    layers being ranked together. hidden: channels kept. None keeps all. by: the measure of
-    importance (`train/importance.py`); "taylor" needs a trained head."""
+    """heads, feed_forward: kept a layer, on average where across_layers ranks those of all
+    layers together, else in each. hidden: channels kept. None keeps all. by: the measure
+    of importance (`train/importance.py`); "taylor" needs a trained head."""
 
     name: ClassVar[str] = "prune"
     reads: ClassVar[tuple[str, ...]] = ("data",)
@@ -41,7 +41,7 @@ class Prune(Pass):
     feed_forward: int | None = None
     hidden: int | None = None
     by: Measure = "activation"
-    across_layers: bool = False
+    across_layers: bool = True
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         model = Model.load(source.folder)

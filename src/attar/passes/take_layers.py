@@ -46,7 +46,7 @@ class TakeLayers(Pass):
         if self.feed_forward is not None:
             texts, gold = sample(context)
             found = measure(model, texts, gold, "activation", context.progress)
-            prune(model, found, Prune(feed_forward=self.feed_forward))
+            prune(model, found, Prune(feed_forward=self.feed_forward, across_layers=False))
         model.save(folder)
 
     def _chosen(self, model: Model, present: int, context: Context) -> tuple[int, ...]:
