@@ -28,7 +28,7 @@ from attar.passes.take_layers import TakeLayers
 from attar.plan.teacher import frozen_teacher
 from attar.runtime.engines.onnx import OnnxEngine
 from attar.train.models import Model
-from attar.train.sparsity import linears_of
+from attar.train.sparsity import is_sparse, linears_of
 from attar.train.start import start_model
 from attar.types import Silent
 from conftest import write_hf_folder
@@ -80,8 +80,8 @@ def test_units_that_do_nothing_leave_first_and_nothing_changes(
     model = Model.load(tiny_start.folder)
     first, second, _ = model.encoder.blocks
     with torch.no_grad():
-        first.falling.weight[:, torch.arange(64) % 3 != 0] = 0.0
-        second.joining.weight[:, :16] = 0.0
+        first.falling.weight[:, torch.arange(64) % 3 != 0] = 1e-12
+        second.joining.weight[:, :16] = 1e-12
     model.save(tmp_path)
     source = Artifact(tmp_path, "dead units")
     texts = [row.text for row in tiny_context.dataset.select]
@@ -250,6 +250,10 @@ def test_what_cannot_be_pruned_says_so(
     sparse = Sparsify(0.5).apply(tiny_start, tiny_context)
     with pytest.raises(AttarError, match="LoRA would fill the zeros"):
         Finetune(method="lora", epochs=1).apply(sparse, tiny_context)
+    with pytest.raises(AttarError, match="prune before sparsify"):
+        Prune(heads=1).apply(sparse, tiny_context)
+    pruned = Model.load(Prune(heads=1, by="taylor").apply(sparse, tiny_context).folder)
+    assert all(is_sparse(linear) for linear in linears_of(pruned.encoder))
     config = transformers.ModernBertConfig(
         vocab_size=wordpiece.get_vocab_size(), hidden_size=32, num_hidden_layers=2,
         num_attention_heads=2, intermediate_size=64, max_position_embeddings=40, pad_token_id=0,

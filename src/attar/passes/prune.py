@@ -23,6 +23,7 @@ from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
 from attar.train.importance import Importance, Measure, measure, refit
 from attar.train.models import Model
+from attar.train.sparsity import is_sparse, linears_of
 
 #: Train rows that importance is measured on.
 ROWS = 1024
@@ -76,12 +77,19 @@ def sample(context: Context, most: int = ROWS) -> tuple[list[str], Tensor]:
 
 
 def prune(model: Model, found: Importance, settings: Prune) -> None:
+    """Take the units out of the model that these settings do not keep."""
     encoder = model.encoder
     assert isinstance(encoder, TransformerEncoder)
+    refits = settings.by == "activation"
+    if refits and any(is_sparse(linear) for linear in linears_of(encoder)):
+        raise AttarError(
+            "prune: refitting would fill the zeros of a sparse model.\n"
+            'hint: prune before sparsify, or by="taylor"'
+        )
     heads = strongest(found.heads, settings.heads, settings.across_layers)
     neurons = strongest(found.neurons, settings.feed_forward, settings.across_layers)
     for i, block in enumerate(encoder.blocks):
-        if settings.by == "activation":
+        if refits:
             inside = torch.arange(block.joining.in_features).view(block.heads, -1)[heads[i]]
             refit(block.joining, inside.flatten(), found.joining[i])
             refit(block.falling, neurons[i], found.falling[i])
