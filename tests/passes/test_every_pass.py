@@ -42,7 +42,7 @@ STEPS: list[Pass] = [
     Finetune(method="frozen", balance=0.5),
     NoLayers(hidden=16),
     Prune(heads=1, feed_forward=24, hidden=24),
-    Prune(feed_forward=24, by="activation", across_layers=False),
+    Prune(feed_forward=24, by="taylor", across_layers=False),
     Quantize(),
     Sparsify(share=0.5),
     Sparsify(share=0.5, by="magnitude"),

@@ -28,7 +28,7 @@ from attar.passes.take_layers import TakeLayers
 from attar.plan.teacher import frozen_teacher
 from attar.runtime.engines.onnx import OnnxEngine
 from attar.train.models import Model
-from attar.train.sparsity import linears_of
+from attar.train.sparsity import is_sparse, linears_of
 from attar.train.start import start_model
 from attar.types import Silent
 from conftest import write_hf_folder
@@ -49,7 +49,9 @@ def test_pruned_is_smaller_in_torch_onnx_and_int8_and_answers_alike(
     by: Any, tiny_start: Artifact, tiny_context: Context
 ) -> None:
     export = (ExportOnnx(), Quantize())
-    pruned = Prune(heads=1, feed_forward=20, hidden=24, by=by).apply(tiny_start, tiny_context)
+    pruned = Prune(heads=1, feed_forward=20, hidden=24, by=by, across_layers=True).apply(
+        tiny_start, tiny_context
+    )
     found = widths(pruned)
     assert (found["hidden"], found["heads"]) == (24, [1, 1, 1])
     assert sum(found["feed_forward"]) == 60 and min(found["feed_forward"]) >= 1
@@ -78,34 +80,37 @@ def test_units_that_do_nothing_leave_first_and_nothing_changes(
     model = Model.load(tiny_start.folder)
     first, second, _ = model.encoder.blocks
     with torch.no_grad():
-        first.falling.weight[:, torch.arange(64) % 3 != 0] = 0.0
-        second.joining.weight[:, :16] = 0.0
+        first.falling.weight[:, torch.arange(64) % 3 != 0] = 1e-12
+        second.joining.weight[:, :16] = 1e-12
     model.save(tmp_path)
     source = Artifact(tmp_path, "dead units")
     texts = [row.text for row in tiny_context.dataset.select]
     expected = model.answer(texts)
     for by in ("taylor", "activation"):
-        step = Prune(heads=None, feed_forward=64 - 14, by=by, refit=False)
+        step = Prune(feed_forward=64 - 14, by=by, across_layers=True)
         made = step.apply(source, tiny_context)
         assert widths(made)["feed_forward"] == [22, 64, 64]
         found = Model.load(made.folder).answer(texts)
         np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
-        step = Prune(heads=1, by=by, across_layers=False)
+        step = Prune(heads=1, by=by)
         block = Model.load(step.apply(source, tiny_context).folder).encoder.blocks[1]
         assert block.value.weight.shape == (16, 32)
         torch.testing.assert_close(block.value.weight, second.value.weight[16:])
 
 
 def test_refitting_brings_the_pruned_model_nearer(
-    tiny_start: Artifact, tiny_context: Context
+    tiny_start: Artifact, tiny_context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [row.text for row in tiny_context.dataset.train]
     _, whole = Model.load(tiny_start.folder).answer(texts)
     gaps = []
-    for refit in (False, True):
-        made = Prune(feed_forward=24, by="activation", refit=refit).apply(tiny_start, tiny_context)
+    for folder in ("refitted", "not"):
+        context = replace(tiny_context, cache=tmp_path / folder)
+        if folder == "not":
+            monkeypatch.setattr("attar.passes.prune.refit", lambda linear, kept, given: None)
+        made = Prune(feed_forward=24).apply(tiny_start, context)
         gaps.append(np.square(Model.load(made.folder).answer(texts)[1] - whole).mean())
-    assert gaps[1] < 0.5 * gaps[0]
+    assert gaps[0] < 0.5 * gaps[1]
 
 
 def test_strongest() -> None:
@@ -245,6 +250,10 @@ def test_what_cannot_be_pruned_says_so(
     sparse = Sparsify(0.5).apply(tiny_start, tiny_context)
     with pytest.raises(AttarError, match="LoRA would fill the zeros"):
         Finetune(method="lora", epochs=1).apply(sparse, tiny_context)
+    with pytest.raises(AttarError, match="prune before sparsify"):
+        Prune(heads=1).apply(sparse, tiny_context)
+    pruned = Model.load(Prune(heads=1, by="taylor").apply(sparse, tiny_context).folder)
+    assert all(is_sparse(linear) for linear in linears_of(pruned.encoder))
     config = transformers.ModernBertConfig(
         vocab_size=wordpiece.get_vocab_size(), hidden_size=32, num_hidden_layers=2,
         num_attention_heads=2, intermediate_size=64, max_position_embeddings=40, pad_token_id=0,

@@ -1,9 +1,11 @@
 """Prune inside the layers: attention heads, feed-forward neurons, channels of the hidden
 state.
 
-The units that matter least to train rows leave, and the matrices become smaller. The
-matrices that read them are refitted to those that stay, which costs nothing at run time
-and leaves less for a distillation afterwards to heal.
+The units that matter least to train rows leave, and the matrices become smaller. Where
+they were chosen by activation, the matrices that read them are refitted to those that
+stay, which costs nothing at run time and leaves less for a distillation to heal. Units
+that the loss chose are not: a fit of all that was dropped, most of which the loss does
+not care about, made them worse (docs/passes-pruning.md).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
 from attar.train.importance import Importance, Measure, measure, refit
 from attar.train.models import Model
+from attar.train.sparsity import is_sparse, linears_of
 
 #: Train rows that importance is measured on.
 ROWS = 1024
@@ -28,9 +31,9 @@ ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Prune(Pass):
-    """heads, feed_forward: kept a layer on average; across_layers ranks those of all layers
-    together, so that some keep more than others, else each keeps so many. hidden: channels
-    kept. None keeps all. by: the measure of importance; "taylor" needs a trained head."""
+    """heads, feed_forward: kept a layer, on average where across_layers ranks those of all
+    layers together, else in each. hidden: channels kept. None keeps all. by: the measure
+    of importance (`train/importance.py`); "taylor" needs a trained head."""
 
     name: ClassVar[str] = "prune"
     reads: ClassVar[tuple[str, ...]] = ("data",)
@@ -38,9 +41,8 @@ class Prune(Pass):
     heads: int | None = None
     feed_forward: int | None = None
     hidden: int | None = None
-    by: Measure = "taylor"
+    by: Measure = "activation"
     across_layers: bool = True
-    refit: bool = True
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         model = Model.load(source.folder)
@@ -75,12 +77,19 @@ def sample(context: Context, most: int = ROWS) -> tuple[list[str], Tensor]:
 
 
 def prune(model: Model, found: Importance, settings: Prune) -> None:
+    """Take the units out of the model that these settings do not keep."""
     encoder = model.encoder
     assert isinstance(encoder, TransformerEncoder)
+    refits = settings.by == "activation"
+    if refits and any(is_sparse(linear) for linear in linears_of(encoder)):
+        raise AttarError(
+            "prune: refitting would fill the zeros of a sparse model.\n"
+            'hint: prune before sparsify, or by="taylor"'
+        )
     heads = strongest(found.heads, settings.heads, settings.across_layers)
     neurons = strongest(found.neurons, settings.feed_forward, settings.across_layers)
     for i, block in enumerate(encoder.blocks):
-        if settings.refit:
+        if refits:
             inside = torch.arange(block.joining.in_features).view(block.heads, -1)[heads[i]]
             refit(block.joining, inside.flatten(), found.joining[i])
             refit(block.falling, neurons[i], found.falling[i])

@@ -44,12 +44,9 @@ class TakeLayers(Pass):
             raise AttarError("take_layers needs a transformer; the starting model has no layers")
         encoder.keep_layers(self._chosen(model, len(encoder.layers), context))
         if self.feed_forward is not None:
-            narrow = Prune(
-                feed_forward=self.feed_forward, by="activation", across_layers=False, refit=False
-            )
             texts, gold = sample(context)
-            found = measure(model, texts, gold, narrow.by, context.progress)
-            prune(model, found, narrow)
+            found = measure(model, texts, gold, "activation", context.progress)
+            prune(model, found, Prune(feed_forward=self.feed_forward, across_layers=False))
         model.save(folder)
 
     def _chosen(self, model: Model, present: int, context: Context) -> tuple[int, ...]:

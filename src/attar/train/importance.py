@@ -26,7 +26,7 @@ from attar.types import Progress
 
 Measure = Literal["taylor", "activation"]
 BATCH = 32
-RIDGE = 1e-3  # of the mean variance, toward the weights as they are
+RIDGE = 1e-2  # of the mean variance, toward the weights as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +201,8 @@ def refit(linear: nn.Linear, kept: Tensor, given: Inputs) -> None:
     covariance, weight = given.covariance, linear.weight.detach().double()  # weight: (out, in)
     dropped = torch.ones(len(covariance), dtype=torch.bool)
     dropped[kept] = False
+    if not dropped.any():
+        return
     missing = weight[:, dropped]
     ridge = RIDGE * covariance.diagonal().mean() * torch.eye(len(kept), dtype=torch.float64)
     within = covariance[kept][:, kept] + ridge
