@@ -25,6 +25,7 @@ from attar.train.models import Model
 from attar.train.start import locate
 from attar.types import Dataset, Derived, Row
 
+BEYOND_CHANCE = 1.645  # standard errors
 FOLDS = 5
 SUSPECTS = "suspicious.jsonl"
 NOISY = 0.05  # of the labels look wrong: sets as published have 2 to 4 % (docs/curation.md)
@@ -138,9 +139,9 @@ def _choice(
         f"a linear head that learns without them is right on {after.mean():.1%} of select, "
         f"with them on {before.mean():.1%}"
     )
-    # Two standard errors of a difference between paired shares, as McNemar's test has it.
+    # McNemar's test of paired shares, one-sided at 5 %.
     # Where labels are hard rather than wrong, a weak head suspects many and gains nothing.
-    if won - lost > 2 * (lost + won) ** 0.5:
+    if won - lost > BEYOND_CHANCE * (lost + won) ** 0.5:
         return "drop", figures
     return "keep", f"{figures}, which is no evidence that they are wrong; look at them"
 
