@@ -41,8 +41,8 @@ def mend_labels(
     """
     how = recipe.data.suspicious_labels
     joined = replace(context, dataset=join_select(context.dataset))
-    if how == "keep":
-        return context, joined
+    if how == "keep" or any(row.label is None for row in joined.dataset.train):
+        return context, joined  # a task whose rows have no one label has no such suspects
     vectors = embedded(start, joined)
     found = suspicious_labels(start, context, vectors)
     save_suspects(found, recipe.work / SUSPECTS)

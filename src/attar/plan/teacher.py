@@ -53,7 +53,10 @@ def make_teacher(
 def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
     """How far the frozen teacher's head favors rare labels, and why. The fine-tuned one needs
     no such help (docs/curation.md)."""
-    found = label_balance(Counter(row.label or "" for row in context.dataset.train))
+    counts = Counter(row.label for row in context.dataset.train if row.label is not None)
+    if not counts:
+        return Derived(0.0, "rows have no one label")
+    found = label_balance(counts)
     few = f"{found['count']} labels, as diverse as {found['effective_count']:g} of equal size"
     if found["effective_count"] >= DIVERSE * found["count"]:
         return Derived(0.0, few)
