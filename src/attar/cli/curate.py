@@ -119,6 +119,8 @@ def _counts(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _balance(report: dict[str, Any]) -> Iterator[str]:
+    if not report:  # rows of the task have no one label
+        return
     labels = report["labels"]
     yield (
         f"labels       {labels['count']:>9,}, as diverse as {labels['effective_count']:g} of equal "

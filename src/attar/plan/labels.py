@@ -25,6 +25,7 @@ from attar.train.models import Model
 from attar.train.start import locate
 from attar.types import Dataset, Derived, Row
 
+BEYOND_CHANCE = 1.645  # standard errors
 FOLDS = 5
 SUSPECTS = "suspicious.jsonl"
 NOISY = 0.05  # of the labels look wrong: sets as published have 2 to 4 % (docs/curation.md)
@@ -42,8 +43,8 @@ def mend_labels(
     if context.task.label_sets:  # confident learning asks for one label a text
         how = "keep"
     joined = replace(context, dataset=join_select(context.dataset))
-    if how == "keep":
-        return context, joined
+    if how == "keep" or any(row.label is None for row in joined.dataset.train):
+        return context, joined  # a task whose rows have no one label has no such suspects
     vectors = embedded(start, joined)
     found = suspicious_labels(start, context, vectors)
     save_suspects(found, recipe.work / SUSPECTS)
@@ -140,9 +141,9 @@ def _choice(
         f"a linear head that learns without them is right on {after.mean():.1%} of select, "
         f"with them on {before.mean():.1%}"
     )
-    # Two standard errors of a difference between paired shares, as McNemar's test has it.
+    # McNemar's test of paired shares, one-sided at 5 %.
     # Where labels are hard rather than wrong, a weak head suspects many and gains nothing.
-    if won - lost > 2 * (lost + won) ** 0.5:
+    if won - lost > BEYOND_CHANCE * (lost + won) ** 0.5:
         return "drop", figures
     return "keep", f"{figures}, which is no evidence that they are wrong; look at them"
 

@@ -80,9 +80,10 @@ def _finetuning(method: Method, rows: int) -> Finetune:
 def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
     """How far the frozen teacher's head favors rare labels, and why. The fine-tuned one needs
     no such help (docs/curation.md)."""
-    if context.task.label_sets:
-        return Derived(0.0, "every label is a question of its own")
-    found = label_balance(Counter(row.label or "" for row in context.dataset.train))
+    counts = Counter(row.label for row in context.dataset.train if row.label is not None)
+    if context.task.label_sets or not counts:
+        return Derived(0.0, "rows have no one label")
+    found = label_balance(counts)
     few = f"{found['count']} labels, as diverse as {found['effective_count']:g} of equal size"
     if found["effective_count"] >= DIVERSE * found["count"]:
         return Derived(0.0, few)
