@@ -40,7 +40,7 @@ class Finetune(Pass):
     """top_layers and lora_rank count for their own methods only."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[str, ...]] = ("data", "seed")
 
     method: Method = "full"
