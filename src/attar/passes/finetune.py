@@ -44,7 +44,7 @@ class Finetune(Pass):
     """
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[str, ...]] = ("data", "seed")
 
     method: Method = "full"
