@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.teacher import frozen_teacher
 from attar.testing import check_pass
+from attar.train.models import Model
+from attar.train.start import start_model
 
 STEPS: list[Pass] = [
     AddLabels(known=("cancel", "delivery", "refund", "oos")),
@@ -164,3 +167,29 @@ def test_a_full_disk_names_the_pass_and_keeps_what_is_finished(
     monkeypatch.undo()
     made = apply_all((TrimVocabulary(), Factorize(rank=4)), tiny_start, tiny_context)
     assert made.folder.name.startswith("factorize-")
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.name}-{step.settings()}")
+def test_every_pass_takes_texts_of_several_windows(
+    step: Pass, tiny_encoder: Path, tiny_context: Context, tmp_path: Path
+) -> None:
+    """Token ids of a long text are its windows in turn: never an input of their own."""
+    torch.manual_seed(0)
+    (tmp_path / "long").mkdir()
+    start_model(str(tiny_encoder), "classify", 4, 16, windows=3).save(tmp_path / "long")
+    source = Artifact(tmp_path / "long", "long start")
+    rows = [replace(row, text=f"{row.text} {'order ' * 20}") for row in tiny_context.dataset.train]
+    context = tiny_context
+    if "teacher" in step.reads:
+        context = replace(context, teacher=frozen_teacher(source, context))
+    if isinstance(step, AddLabels):
+        new = [replace(row, label="exchange") for row in rows[:8]]
+        rows, context = rows + new, replace(context, columns=(*context.columns, "exchange"))
+    context = replace(context, dataset=replace(context.dataset, train=tuple(rows)))
+    made = step.apply(ExportOnnx().apply(source, context) if step.name == "quantize" else source,
+                      context)  # fmt: skip
+    if (made.folder / "attar.json").exists():
+        assert Model.load(made.folder).windows == 3
+    else:
+        shape = json.loads((made.folder / "input.json").read_text())
+        assert shape["windows"] == {"overlap": 4, "most": 3}

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,13 @@ def summary(dataset: Dataset, task: Task) -> dict[str, Any]:
         },
         "dropped": {reason: reason_counts[reason] for reason in reasons.DROPS},
         "flagged": {reason: flag_counts[reason] for reason in reasons.ALL if flag_counts[reason]},
-        "balance": balance(dataset.train),
+        "balance": balance(
+            [
+                row if row.label == label else replace(row, label=label)
+                for row in dataset.train
+                for label in task.labels_of(row.label)
+            ]
+        ),
         "notes": list(dataset.notes),
         "fingerprint": dataset.fingerprint,
     }

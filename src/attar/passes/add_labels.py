@@ -133,7 +133,7 @@ def _widened(
     old: Model, names: tuple[str, ...], columns: tuple[str, ...], weight: Tensor, bias: Tensor
 ) -> Model:
     """The model with its own and the new columns, named by `names`, in the order of `columns`."""
-    made = Model(old.task, old.encoder, len(columns), old.tokenizer, old.max_length)
+    made = Model(old.task, old.encoder, len(columns), old.tokenizer, old.max_length, old.windows)
     order = torch.tensor([names.index(name) for name in columns])
     with torch.no_grad():
         made.head.linear.weight.copy_(torch.cat([old.head.linear.weight, weight])[order])

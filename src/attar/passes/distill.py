@@ -29,6 +29,7 @@ class Distill(Pass):
     """copies: altered copies a text. epochs: over the whole transfer set."""
 
     name: ClassVar[str] = "distill"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
 
     reasons: ClassVar[dict[str, str]] = {

@@ -164,7 +164,7 @@ class _Objective:
     ) -> None:
         ours, theirs = _transformer(student), _transformer(teacher)
         self.settings, self.teacher, self.tokens = settings, teacher, tokens
-        self.pad_id = student.pad_id
+        self.pad_id, self.max_length = student.pad_id, student.max_length
         self.piece = _teacher_pieces(student.tokenizer, teacher.tokenizer)
         depth, teacher_depth = len(ours.layers), len(theirs.layers)
         self.map = settings.layer_map or spread_map(depth, teacher_depth)
@@ -191,7 +191,7 @@ class _Objective:
             outputs.__exit__(None, None, None)
 
     def __call__(self, logits: Tensor, embedding: Tensor, rows: Tensor) -> Tensor:
-        batch = pad(self.tokens, rows.numpy(), self.pad_id)
+        batch = pad(self.tokens, rows.numpy(), self.pad_id, self.max_length)
         mask = batch.attention_mask
         with torch.no_grad(), mixed_precision():
             self.teacher.encoder(self.piece[batch.input_ids], mask)

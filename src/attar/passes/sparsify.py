@@ -68,7 +68,7 @@ def input_norms(
         return linears[place].register_forward_pre_hook(hook)
 
     handles = [watch(place) for place in range(len(linears))]
-    batches = padded_batches(model.tokens(texts), model.pad_id, batch_size=32)
+    batches = padded_batches(model.tokens(texts), model.pad_id, 32, model.max_length)
     for batch in progress.track(batches, "measure inputs", len(batches)):
         mask = batch.attention_mask
         model(batch.input_ids, batch.attention_mask)

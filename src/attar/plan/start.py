@@ -12,6 +12,7 @@ from attar.bundle import read_bundle
 from attar.errors import RecipeError, TeacherError
 from attar.passes import Artifact, Context, fingerprint
 from attar.recipe import Recipe
+from attar.tasks import TASKS
 from attar.train.encoders import TransformerEncoder
 from attar.train.start import identity, locate, start_model
 from attar.types import Derived
@@ -117,6 +118,8 @@ def earlier_build(recipe: Recipe) -> Earlier | None:
     """The build that `[student] keep_labels` adds labels to; None where it is not set."""
     if not recipe.student.keep_labels:
         return None
+    if TASKS.get(recipe.task).label_sets:
+        raise RecipeError(f"[student] keep_labels: not for the task {recipe.task!r}: take it out")
     path = Path(recipe.student.start or "")
     if not path.is_file():
         raise RecipeError(

@@ -59,13 +59,13 @@ def measure(
     assert isinstance(model.encoder, TransformerEncoder)
     gathered = _Gathered(model.encoder)
     model.eval().requires_grad_(False)
-    batches = padded_batches(model.tokens(texts), model.pad_id, BATCH)
+    batches = padded_batches(model.tokens(texts), model.pad_id, BATCH, model.max_length)
     handles = gathered.watch(taylor=by == "taylor")
     try:
         for batch in progress.track(batches, "measure importance", len(batches)):
             gathered.mask = batch.attention_mask
             with torch.set_grad_enabled(by == "taylor"):
-                logits, _ = model(batch.input_ids, batch.attention_mask)
+                logits, _ = model.read(batch)
             if by == "taylor":
                 loss = model.head.gold_loss(logits, gold[batch.rows])  # the mean of its rows
                 (loss * len(batch.rows)).backward()
