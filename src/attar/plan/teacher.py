@@ -51,8 +51,8 @@ def make_teacher(
 
 
 def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
-    """How far the frozen teacher's head favors rare labels, and why. The fine-tuned one needs
-    no such help (docs/curation.md)."""
+    """How far the frozen teacher's head favors rare labels, and why. Fine-tuning takes
+    labels as they come: drawing rare ones more often did not help (docs/curation.md)."""
     counts = Counter(row.label for row in context.dataset.train if row.label is not None)
     if not counts:
         return Derived(0.0, "rows have no one label")
