@@ -78,8 +78,8 @@ def _finetuning(method: Method, rows: int) -> Finetune:
 
 
 def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
-    """How far the frozen teacher's head favors rare labels, and why. The fine-tuned one needs
-    no such help (docs/curation.md)."""
+    """How far the frozen teacher's head favors rare labels, and why. Fine-tuning takes
+    labels as they come: drawing rare ones more often did not help (docs/curation.md)."""
     counts = Counter(row.label for row in context.dataset.train if row.label is not None)
     if context.task.label_sets or not counts:
         return Derived(0.0, "rows have no one label")
