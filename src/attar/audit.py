@@ -62,6 +62,7 @@ WIDTH = 128
 EPOCHS = 6
 LEARNING_RATE = 1e-3
 ALPHA = 0.05
+BOUNDS = 2  # raised when the statistics change, so that old draws are not mixed with new
 ERROR = ClaimSpec("error_when_answering", at_most=0.05)
 #: Metric -> whether the promise is a lower bound.
 PROMISES = {
@@ -167,7 +168,7 @@ class _Pool:
         self.start = NoLayers(self.width).apply(trimmed, self.context)
         self.fingerprint = fingerprint(
             [row.text for row in self.rows], columns, FRACTIONS, self.width, EPOCHS, LEARNING_RATE,
-            self.start.fingerprint,
+            self.start.fingerprint, BOUNDS,
         )  # fmt: skip
 
     def seal(self, number: int, folder: Path) -> Sealed:

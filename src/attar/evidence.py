@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attar.metrics import auroc
+
 #: The unit that each row belongs to; None where every row is a unit of its own.
 Groups = NDArray[np.int64] | None
 
@@ -73,6 +75,24 @@ class Resampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Separation:
+    """How well scores tell two kinds of rows apart, as AUROC. scores, inside: (rows,);
+    inside is True for the rows that should score high."""
+
+    scores: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+    groups: Groups = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.scores)
+
+    @property
+    def value(self) -> float:
+        return auroc(self.scores[self.inside].tolist(), self.scores[~self.inside].tolist())
+
+
+@dataclass(frozen=True, slots=True)
 class Quantile:
     """A quantile of measurements, such as the median latency. values: (calls,)."""
 
@@ -99,4 +119,4 @@ class Exact:
         return 1
 
 
-Evidence = Proportion | Difference | Resampled | Quantile | Exact
+Evidence = Proportion | Difference | Resampled | Separation | Quantile | Exact

@@ -71,23 +71,6 @@ def weighted_macro_f1(
     return found
 
 
-def weighted_auroc(
-    levels: NDArray[np.int64], positive: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """`auroc` where a row counts `weights` (draws, rows) times: (draws,). levels: (rows,),
-    dense ranks of the scores, from 0, equal where scores are."""
-    order = np.argsort(levels, kind="stable")
-    starts = np.searchsorted(levels[order], np.arange(levels.max() + 1))
-    sorted_weights, inside = weights[:, order], positive[order]
-    pos = np.add.reduceat(sorted_weights * inside, starts, axis=1)  # (draws, levels)
-    neg = np.add.reduceat(sorted_weights * ~inside, starts, axis=1)
-    below = np.cumsum(neg, axis=1) - neg
-    pairs = pos.sum(axis=1) * neg.sum(axis=1)
-    with np.errstate(invalid="ignore"):  # one kind alone: not a number
-        found: NDArray[np.float64] = (pos * (below + neg / 2)).sum(axis=1) / pairs
-    return found
-
-
 def weighted_micro_f1(
     gold: NDArray[np.bool_], named: NDArray[np.bool_], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:

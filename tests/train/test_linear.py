@@ -27,7 +27,7 @@ def test_the_scaling_is_folded_into_the_head(columns: int, balance: float) -> No
     scaled = (vectors - vectors.mean(0)) / (vectors.std(0) + 1e-6)
     weights = row_weights(target, balance)
     plain = LogisticRegression(C=0.1, max_iter=500).fit(scaled, target, sample_weight=weights)
-    logits = fit_linear(vectors, target, columns, balance).logits(vectors)
+    logits = fit_linear(vectors, target, columns, balance=balance).logits(vectors)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert np.allclose(probabilities, plain.predict_proba(scaled), atol=1e-4)
 

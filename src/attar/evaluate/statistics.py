@@ -4,6 +4,7 @@
 |---|---|---|
 | Proportion | Clopper-Pearson | exactly, for independent rows |
 | Difference | Clopper-Pearson on both discordant cells | exactly, by Bonferroni |
+| Separation | Newcombe's score interval, widened by the data | approximately; audited as well |
 | Quantile | order statistics | exactly, for independent calls |
 | Resampled | stratified percentile bootstrap | approximately; `attar audit` measures how well |
 | Exact | the figure itself | there is no sampling |
@@ -26,7 +27,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attar.evidence import Difference, Evidence, Exact, Groups, Proportion, Quantile, Resampled
+from attar.evidence import (
+    Difference,
+    Evidence,
+    Exact,
+    Groups,
+    Proportion,
+    Quantile,
+    Resampled,
+    Separation,
+)
 
 DRAWS = 2000
 AT_ONCE = 200  # draws whose weights are in memory together
@@ -58,6 +68,8 @@ def bounds_of(evidence: Evidence) -> BoundsAt:
         return _of_quantile(evidence)
     if isinstance(evidence, Resampled):
         return _of_resampled(evidence)
+    if isinstance(evidence, Separation):
+        return _of_separation(evidence)
     if isinstance(evidence, Exact):
         exact = Bounds(evidence.value, evidence.value, 1)
         return lambda alpha: exact
@@ -139,6 +151,53 @@ def bootstrap(evidence: Resampled, draws: int = DRAWS, seed: int = SEED) -> NDAr
         found.append(evidence.statistic(weights[:, units].astype(np.float64)))
     values = np.concatenate(found)
     return np.sort(values[~np.isnan(values)])
+
+
+def auroc_bounds(
+    value: float, variance: float, positives: int, negatives: int, alpha: float
+) -> tuple[float, float]:
+    """Bounds of an AUROC, by inverting a score test.
+
+    A candidate A is within while |value - A| <= t sqrt(V(A) w), where V is Hanley and
+    McNeil's (1982) variance as Newcombe (2006, method 5) modified it, which stays sound
+    near 1, where intervals around the estimate and the percentile bootstrap promise too
+    much (`attar audit` found 10 % misses at 5 %). w is how much more the rows vary than V
+    says at the estimate, never less than 1; t is Student's, with one less degree of
+    freedom than the smaller kind has rows.
+
+    However small the spread, no bound passes what a perfect value could show: with n rows
+    of the smaller kind it has the chance A ** n or less, so A > alpha ** (1 / n) is never
+    promised.
+    """
+    from scipy.stats import t
+
+    _check(alpha)
+    n = min(positives, negatives)
+    if n < 2:
+        return 0.0, 1.0
+    pair = 0.25 / (positives * negatives)  # finer than any value that is not perfect
+    at = _newcombe_variance(min(max(value, pair), 1 - pair), positives, negatives)
+    wider = max(1.0, variance / at)
+    reach = float(t.ppf(1 - alpha, n - 1)) * math.sqrt(wider)
+
+    def edge(inside: float, outside: float) -> float:
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            spread = math.sqrt(_newcombe_variance(middle, positives, negatives))
+            if abs(value - middle) <= reach * spread:
+                inside = middle
+            else:
+                outside = middle
+        return outside  # the side on which less is promised
+
+    perfect = alpha ** (1 / n)
+    return min(edge(value, 0.0), perfect), max(edge(value, 1.0), 1 - perfect)
+
+
+def _newcombe_variance(area: float, positives: int, negatives: int) -> float:
+    n = (positives + negatives) / 2 - 1
+    spread = 1 + n * (1 - area) / (2 - area) + n * area / (1 + area)
+    return area * (1 - area) * spread / (positives * negatives)
 
 
 def mcnemar(gains: int, losses: int) -> float:
@@ -313,6 +372,38 @@ def _of_resampled(evidence: Resampled) -> BoundsAt:
         return Bounds(float(found[rank - 1]), float(found[-rank]), units)
 
     return bounds
+
+
+def _of_separation(evidence: Separation) -> BoundsAt:
+    """The variance is that of the placements (DeLong et al. 1988), summed within groups
+    where there are any (Obuchowski 1997)."""
+    inside, scores = evidence.inside, evidence.scores
+    units = np.arange(evidence.rows) if evidence.groups is None else evidence.groups
+    positives, negatives = (len(np.unique(units[kind])) for kind in (inside, ~inside))
+    value, variance = evidence.value, 0.0
+    if positives and negatives:
+        influence = np.empty(evidence.rows)
+        influence[inside] = (_placements(scores[inside], scores[~inside]) - value) / inside.sum()
+        against = 1 - _placements(scores[~inside], scores[inside])
+        influence[~inside] = (against - value) / (~inside).sum()
+        _, number = np.unique(units, return_inverse=True)
+        variance = float((np.bincount(number, influence) ** 2).sum())
+
+    def bounds(alpha: float) -> Bounds:
+        if not positives or not negatives:
+            return Bounds(0.0, 1.0, 0)
+        found = auroc_bounds(value, variance, positives, negatives, alpha)
+        return Bounds(*found, evidence.rows)
+
+    return bounds
+
+
+def _placements(scores: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each score the share of the others below it, ties one half."""
+    ordered = np.sort(others)
+    below = np.searchsorted(ordered, scores, side="left")
+    not_above = np.searchsorted(ordered, scores, side="right")
+    return np.asarray((below + not_above) / (2 * len(ordered)))
 
 
 def _units(evidence: Resampled) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

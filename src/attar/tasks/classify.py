@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError, DataError
-from attar.evidence import Difference, Evidence, Proportion, Resampled
+from attar.evidence import Difference, Evidence, Proportion, Resampled, Separation
 from attar.metrics import (
     accuracy,
     auroc,
     macro_f1,
     softmax,
-    weighted_auroc,
     weighted_macro_f1,
 )
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of
@@ -279,10 +278,7 @@ class Classify:
             found["oos_recall"] = share(~answered, ~inside)
             found["oos_acceptance"] = share(answered, ~inside)
             if inside.any():
-                levels = np.unique(scores, return_inverse=True)[1]
-                found["oos_auroc"] = Resampled(
-                    partial(weighted_auroc, levels, inside), inside.astype(np.int64), groups
-                )
+                found["oos_auroc"] = Separation(scores, inside, groups)
         return found
 
     def chance(self, rows: Sequence[Row]) -> float:
