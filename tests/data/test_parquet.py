@@ -237,3 +237,14 @@ def test_curation_is_that_of_the_same_rows_as_jsonl(tmp_path: Path) -> None:
     task: Any = TASKS.get("classify")
     made = [curate(task, DataSection(train=(path,))).fingerprint for path in (packed, plain)]
     assert made[0] == made[1]
+
+
+def test_a_list_is_a_label_set_where_the_task_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "sets.parquet"
+    table = pa.table({"text": ["one", "two"], "label": [["b", "a"], []]})
+    pq.write_table(table, path)
+    fields = DataSection(train=(path,))
+    rows, _ = read_rows((path,), fields, labeled=True, strict=True, label_sets=True)
+    assert [row.label for row in rows] == ['["a","b"]', "[]"]
+    with pytest.raises(DataError, match="holds 'list<"):
+        read_rows((path,), fields, labeled=True, strict=True)

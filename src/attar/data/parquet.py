@@ -21,12 +21,14 @@ BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
 
 
-def parquet_records(path: Path, fields: DataSection, labeled: bool) -> Records:
+def parquet_records(
+    path: Path, fields: DataSection, labeled: bool, label_sets: bool = False
+) -> Records:
     """Yield (row number from 1, values of the columns that `fields` names).
 
     labeled: there must be a label (and a group, where `fields` names one); otherwise
-    labels are not read and a group is optional. Raises DataError while iterating, and
-    MissingExtraError without pyarrow.
+    labels are not read and a group is optional. label_sets: a label may be a
+    list. Raises DataError while iterating, and MissingExtraError without pyarrow.
     """
     try:
         import pyarrow
@@ -39,7 +41,7 @@ def parquet_records(path: Path, fields: DataSection, labeled: bool) -> Records:
             file = ParquetFile(
                 stream, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
             )
-            yield from _records(file, path.name, fields, labeled)
+            yield from _records(file, path.name, fields, labeled, label_sets)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{path}: not a whole Parquet file ({_first_line(error)}). "
@@ -47,7 +49,7 @@ def parquet_records(path: Path, fields: DataSection, labeled: bool) -> Records:
             ) from None
 
 
-def _records(file: Any, name: str, fields: DataSection, labeled: bool) -> Records:
+def _records(file: Any, name: str, fields: DataSection, labeled: bool, label_sets: bool) -> Records:
     schema = file.schema_arrow
     wanted = {"text": fields.text}
     if labeled:
@@ -61,7 +63,7 @@ def _records(file: Any, name: str, fields: DataSection, labeled: bool) -> Record
             raise DataError(
                 f"{name}: the schema names {short(column)} more than once. Rename the columns."
             )
-        _check_type(schema.field(column).type, name, key, column)
+        _check_type(schema.field(column).type, name, key, column, label_sets and key == "label")
     columns = list(dict.fromkeys(wanted.values()))
     number = 0
     for batch in file.iter_batches(BATCH_ROWS, columns=columns):
@@ -70,9 +72,11 @@ def _records(file: Any, name: str, fields: DataSection, labeled: bool) -> Record
             yield number, dict(zip(columns, values, strict=True))
 
 
-def _check_type(kind: Any, name: str, key: str, column: str) -> None:
+def _check_type(kind: Any, name: str, key: str, column: str, may_be_list: bool) -> None:
     from pyarrow import types
 
+    if may_be_list and (types.is_list(kind) or types.is_large_list(kind)):
+        kind = kind.value_type
     if types.is_dictionary(kind):
         kind = kind.value_type
     is_text = (

@@ -94,7 +94,7 @@ def _read_file(
     suffix = _format_of(path, labeled)
     rows: list[Row] = []
     dropped: list[Dropped] = []
-    for number, values in _records(path, suffix, fields, labeled):
+    for number, values in _records(path, suffix, fields, labeled, label_sets):
         row = _row(values, fields, path.name, number, labeled, label_sets)
         if strict:
             _check_decoded(row)
@@ -106,9 +106,11 @@ def _read_file(
     return rows, dropped
 
 
-def _records(path: Path, suffix: str, fields: DataSection, labeled: bool) -> Records:
+def _records(
+    path: Path, suffix: str, fields: DataSection, labeled: bool, label_sets: bool
+) -> Records:
     if suffix == PARQUET:
-        yield from parquet_records(path, fields, labeled)
+        yield from parquet_records(path, fields, labeled, label_sets)
         return
     with opened(path) as stream:
         yield from records(lines_of(stream, path.name), suffix, path.name, fields.text)
