@@ -245,6 +245,6 @@ def test_a_list_is_a_label_set_where_the_task_has_them(tmp_path: Path) -> None:
     pq.write_table(table, path)
     fields = DataSection(train=(path,))
     rows, _ = read_rows((path,), fields, labeled=True, strict=True, label_sets=True)
-    assert [row.label for row in rows] == ['["a","b"]', "[]"]
+    assert [row.label for row in rows] == ['["a", "b"]', "[]"]
     with pytest.raises(DataError, match="holds 'list<"):
         read_rows((path,), fields, labeled=True, strict=True)
