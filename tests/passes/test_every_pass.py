@@ -47,6 +47,8 @@ STEPS: list[Pass] = [
     Prune(heads=1, feed_forward=24, hidden=24),
     Prune(feed_forward=24, by="taylor", across_layers=False),
     Quantize(),
+    Quantize("static", embedding_bits=4),
+    Quantize("weight_only", weight_bits=4, embedding_bits=4),
     Sparsify(share=0.5),
     Sparsify(share=0.5, by="magnitude"),
     TakeLayers(layers=(0, 2), feed_forward=24),
