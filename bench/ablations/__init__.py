@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablations import chain, distillation, pruning, vocabulary
+from ablations import chain, distillation, pruning, quantization, vocabulary
 from ablations.entry import Entry
 
 ENTRIES: tuple[Entry, ...] = (
@@ -10,4 +10,5 @@ ENTRIES: tuple[Entry, ...] = (
     *distillation.ENTRIES,
     *vocabulary.ENTRIES,
     *pruning.ENTRIES,
+    *quantization.ENTRIES,
 )

@@ -17,6 +17,7 @@ from attar.passes import PASSES, Artifact, Context, Pass, apply_all, fingerprint
 from attar.passes.add_labels import AddLabels
 from attar.passes.distill import Distill
 from attar.passes.distill_layers import DistillLayers
+from attar.passes.distill_quantized import DistillQuantized
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.finetune import Finetune
@@ -35,6 +36,7 @@ STEPS: list[Pass] = [
     AddLabels(known=("cancel", "delivery", "refund", "oos")),
     Distill(epochs=2, learning_rate=1e-3, copies=1, representation_weight=0.1),
     DistillLayers(epochs=1, copies=1, relation_heads=2, attention_weight=0.1),
+    DistillQuantized(epochs=1, learning_rate=1e-3, copies=1),
     ExportOnnx(),
     Factorize(rank=8),
     Finetune(epochs=1),
@@ -47,6 +49,8 @@ STEPS: list[Pass] = [
     Prune(heads=1, feed_forward=24, hidden=24),
     Prune(feed_forward=24, by="taylor", across_layers=False),
     Quantize(),
+    Quantize("static", embedding_bits=4),
+    Quantize("weight_only", weight_bits=4, embedding_bits=4),
     Sparsify(share=0.5),
     Sparsify(share=0.5, by="magnitude"),
     TakeLayers(layers=(0, 2), feed_forward=24),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -90,12 +89,15 @@ def test_computed_sizes_are_those_of_real_files(
         Shape((), hidden // 2),
         Shape((), hidden, convolutions=2),
     ):
-        steps: Any = (*shape_passes(shape), ExportOnnx(), Quantize())
-        made = apply_all(steps, start, context)
-        settings = context.task.settings(labels, None)
-        draft = write_draft(tmp_path / "draft.attar", made, context.task, settings, "sized")
-        computed = bundle_bytes(shape, source, pieces, columns) - REPORTS
-        assert computed == pytest.approx(draft.size_bytes, rel=0.04), shape.name
+        untrained = apply_all((*shape_passes(shape), ExportOnnx()), start, context)
+        for weight_bits, embedding_bits in ((8, 8), (8, 4), (4, 4), (4, 8)):
+            bits = {"weight_bits": weight_bits, "embedding_bits": embedding_bits}
+            made = Quantize(**bits).apply(untrained, context)
+            settings = context.task.settings(labels, None)
+            draft = write_draft(tmp_path / "draft.attar", made, context.task, settings, "sized")
+            sized = replace(shape, **bits)
+            computed = bundle_bytes(sized, source, pieces, columns) - REPORTS
+            assert computed == pytest.approx(draft.size_bytes, rel=0.04), sized.name
 
 
 @given(st.integers(1, 12), st.data())
@@ -146,6 +148,11 @@ def test_a_larger_shape_takes_more_bytes() -> None:
     assert size(base) < size(Shape((0, 3, 5), 384))
     assert size(base) > size(replace(base, feed_forward=768))
     assert size(base) > size(replace(base, rank=128))
+    assert (
+        size(base)
+        > size(replace(base, embedding_bits=4))
+        > size(replace(base, weight_bits=4, embedding_bits=4))
+    )
     assert size(base) < size(base, pieces=5001)
     assert size(base) < size(base, columns=78)
     assert size(Shape((), 384)) < size(Shape((), 384, convolutions=2))
@@ -159,4 +166,7 @@ def test_names_are_distinct_and_plain() -> None:
     assert Shape((0, 5), 384, 768, 128).name == "2 layers, feed-forward 768, embedding rank 128"
     assert Shape((), 64).family == "no layers"
     assert Shape((), 64, convolutions=2).name == "no layers, 64 wide, 2 convolutions"
+    assert Shape((), 64, embedding_bits=4).name == "no layers, 64 wide, int4 embedding"
+    assert Shape((0,), 64, weight_bits=4, embedding_bits=4).name == "1 layer, int4"
+    assert Shape((0,), 64, weight_bits=4).name == "1 layer, int4, int8 embedding"
     assert json.dumps(names).isascii()

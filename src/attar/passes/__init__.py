@@ -40,6 +40,7 @@ PASSES: Registry[type[Pass]] = Registry(
         "factorize": "attar.passes.factorize:Factorize",
         "distill": "attar.passes.distill:Distill",
         "distill_layers": "attar.passes.distill_layers:DistillLayers",
+        "distill_quantized": "attar.passes.distill_quantized:DistillQuantized",
         "export_onnx": "attar.passes.export_onnx:ExportOnnx",
         "quantize": "attar.passes.quantize:Quantize",
     },

@@ -49,8 +49,13 @@ class Distill(Pass):
     bf16: bool = True
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
-        assert context.teacher is not None, "distill needs a teacher in its context"
         model = Model.load(source.folder)
+        self.teach(model, source, context)
+        model.save(folder)
+
+    def teach(self, model: Model, source: Artifact, context: Context) -> None:
+        """Train `model`, which is that of `source`, on the teacher's answers."""
+        assert context.teacher is not None, f"{self.name} needs a teacher in its context"
         texts, gold = transfer_set(context, self.copies)
         answers = context.teacher.answer(texts)
         projection = self._projection(model, answers.embedding.shape[1], context.seed)
@@ -68,10 +73,9 @@ class Distill(Pass):
             ),
             self.checkpoint(source, context),
             context.progress,
-            "distill",
+            self.name.replace("_", " "),
             tuple(projection.parameters()) if projection is not None else (),
         )
-        model.save(folder)
 
     def _projection(self, model: Model, width: int, seed: int) -> nn.Linear | None:
         if not self.representation_weight:

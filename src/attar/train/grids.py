@@ -44,8 +44,8 @@ def in_blocks(weight: Tensor, bits: int) -> Grid:
     blocks = filled.reshape(len(weight), -1, BLOCK)
     largest = blocks.gather(2, blocks.abs().argmax(dim=2, keepdim=True))
     scales = (largest / -half).half()
-    scales[scales == 0] = 1.0
-    codes = (blocks / scales.float()).round() + half
+    steps = torch.where(scales == 0, 1.0, scales.float())
+    codes = (blocks / steps).round() + half
     return Grid(codes.clamp(0, 2 * half - 1).to(torch.uint8), scales.squeeze(2))
 
 

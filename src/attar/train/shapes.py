@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from attar.train.grids import BLOCK
+
 FLOAT = 4
-GRAPH = 3_200  # nodes and names of an int8 graph, and the manifest
+SCALE = 2  # of a block of weights in 4 bits
+GRAPH = 3_200  # nodes and names of a quantized graph, and the manifest
 TRANSFORMER_GRAPH = 2_800  # more of them for positions, attention mask and norms
 LAYER_GRAPH = 4_400  # the same for one transformer layer
 CONVOLUTION_GRAPH = 1_600  # the same for a second convolution
@@ -45,6 +48,8 @@ class Shape:
     rank: int | None = None
     convolutions: int = 1  # of a student without layers
     pieces: int | None = None  # of the vocabulary; None keeps all that the texts use
+    weight_bits: int = 8  # of products, as in the quantize pass
+    embedding_bits: int = 8
 
     @property
     def family(self) -> str:
@@ -64,28 +69,53 @@ class Shape:
             parts.append(f"embedding rank {self.rank}")
         if self.pieces is not None:
             parts.append(f"{self.pieces:,} pieces")
+        if self.weight_bits != 8:
+            parts.append(f"int{self.weight_bits}")
+        if self.embedding_bits != self.weight_bits:
+            parts.append(f"int{self.embedding_bits} embedding")
         return ", ".join(parts)
 
 
 def bundle_bytes(shape: Shape, source: Source, pieces: int, columns: int) -> int:
-    """Size of the finished int8 bundle, in bytes. pieces: of the start's vocabulary."""
-    hidden = shape.hidden
-    pieces = shape.pieces or pieces
-    total = GRAPH + REPORTS + TOKENIZER_BYTES * pieces
-    total += columns * (hidden + 3 * FLOAT)
+    """Size of the finished bundle, in bytes. pieces: of the start's vocabulary."""
+    pieces, hidden, count = shape.pieces or pieces, shape.hidden, len(shape.layers)
+    products, tables = [(columns, hidden)], [(pieces, shape.rank or hidden)]
+    total = GRAPH + REPORTS + TOKENIZER_BYTES * pieces + 7 * columns
     if not shape.layers:
-        convolution = hidden * (3 * hidden + 2 * FLOAT)
-        total += shape.convolutions * convolution + (shape.convolutions - 1) * CONVOLUTION_GRAPH
-        return round(total + pieces * (hidden + FLOAT))
-    width = shape.rank or hidden
-    total += TRANSFORMER_GRAPH + pieces * (width + FLOAT)
+        products += shape.convolutions * [(hidden, 3 * hidden)]
+        total += FLOAT * shape.convolutions * hidden
+        total += (shape.convolutions - 1) * CONVOLUTION_GRAPH
+    else:
+        inner = shape.feed_forward or source.feed_forward
+        layer = [*(4 * [(hidden, hidden)]), (inner, hidden), (hidden, inner)]
+        products += count * layer
+        tables += [(source.positions, hidden), (2, hidden)]
+        total += TRANSFORMER_GRAPH + count * LAYER_GRAPH
+        total += FLOAT * (2 * hidden + count * (9 * hidden + inner))
     if shape.rank is not None:
-        total += RANK_GRAPH + shape.rank * hidden + (2 * FLOAT + 1) * hidden
-    total += source.positions * (hidden + FLOAT) + (2 + 2 * FLOAT) * hidden
-    inner = shape.feed_forward or source.feed_forward
-    layer = 4 * hidden * hidden + 2 * hidden * inner
-    layer += FLOAT * (9 * hidden + inner) + 5 * (5 * hidden + inner)
-    return round(total + len(shape.layers) * (layer + LAYER_GRAPH))
+        products.append((hidden, shape.rank))
+        total += RANK_GRAPH + FLOAT * hidden
+    total += sum(_product_bytes(rows, width, shape.weight_bits) for rows, width in products)
+    total += sum(_table_bytes(rows, width, shape.embedding_bits) for rows, width in tables)
+    return round(total)
+
+
+def _product_bytes(rows: int, width: int, bits: int) -> int:
+    """A product's weight as `Quantize` stores it: a scale and a zero for each of the outputs
+    in 8 bits, whole blocks with a scale of two bytes in 4."""
+    if bits == 8:
+        return rows * (width + FLOAT + 1)
+    return rows * _blocks(width) * (BLOCK // 2 + SCALE)
+
+
+def _table_bytes(rows: int, width: int, bits: int) -> int:
+    if bits == 8:
+        return rows * (width + FLOAT)
+    return rows * ((width + 1) // 2 + _blocks(width) * SCALE)
+
+
+def _blocks(width: int) -> int:
+    return -(-width // BLOCK)
 
 
 def spread_layers(count: int, of: int) -> tuple[int, ...]:

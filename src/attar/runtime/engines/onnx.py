@@ -36,6 +36,9 @@ class OnnxEngine:
         if threads == 1:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        # Processors with AVX2 but without VNNI add pairs of products in 16 bits, where int8
+        # weights overflow unseen; this has them multiply in a way that cannot (bench/vnni.py).
+        options.add_session_config_entry("session.x64quantprecision", "1")
         # A model may name files to take weights from; unset, that would be the current folder.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", os.devnull
