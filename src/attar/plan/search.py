@@ -182,7 +182,13 @@ def student_passes(shape: Shape | None, texts: int, part: float = 1.0) -> tuple[
     if part < 1:
         least = 2 if texts >= FEW and part == TRIAL else 1
         taught = replace(taught, epochs=max(least, round(part * taught.epochs)))
-    return (*shape_passes(shape), taught, ExportOnnx(), Quantize())
+    return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
+
+
+def quantization(shape: Shape | None) -> Quantize:
+    if shape is None:
+        return Quantize()
+    return Quantize(weight_bits=shape.weight_bits, embedding_bits=shape.embedding_bits)
 
 
 def distillation(has_layers: bool, texts: int) -> Distill:
@@ -264,7 +270,7 @@ def latency_of(shape: Shape, source: Source, start: Artifact, context: Context) 
     """p50 in milliseconds of this shape by this machine's table; weights do not matter."""
 
     def untrained() -> Path:
-        steps = (*shape_passes(shape), ExportOnnx(), Quantize())
+        steps = (*shape_passes(shape), ExportOnnx(), quantization(shape))
         return draft_of(apply_all(steps, start, context), context).path
 
     key = f"{shape.name} of {source.hidden} hidden, {source.feed_forward} feed-forward"

@@ -152,12 +152,16 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
 def no_layers_that_fit(
     source: Source, pieces: int, columns: int, limit_bytes: float
 ) -> list[Shape]:
-    """For all pieces, a half and a quarter of them: the widest shape without layers under
-    the limit; of that width, the deepest. Fewer pieces only where they buy width."""
+    """The widest shape without layers under the limit, of that width the deepest: with all
+    pieces, then with their embedding in 4 bits, then with a half and a quarter of them.
+    Fewer bits and pieces only where they buy width."""
     found: list[Shape] = []
-    for kept in _vocabularies(pieces):
+    kinds = [(None, 8), *((kept, 4) for kept in _vocabularies(pieces))]
+    for kept, bits in kinds:
         for shape in no_layer_shapes(source):
-            tried = (replace(shape, pieces=kept, convolutions=n) for n in (2, 1))
+            tried = (
+                replace(shape, pieces=kept, embedding_bits=bits, convolutions=n) for n in (2, 1)
+            )
             fitting = [t for t in tried if bundle_bytes(t, source, pieces, columns) <= limit_bytes]
             if fitting:
                 if all(fitting[0].hidden > other.hidden for other in found):
@@ -167,9 +171,9 @@ def no_layers_that_fit(
 
 
 def smallest_shapes(source: Source, pieces: int) -> list[Shape]:
-    """Shapes without layers and with the smallest vocabulary, widest first."""
+    """Shapes without layers, with the smallest vocabulary in 4 bits, widest first."""
     kept = _vocabularies(pieces)[-1]
-    return [replace(shape, pieces=kept) for shape in no_layer_shapes(source)]
+    return [replace(shape, pieces=kept, embedding_bits=4) for shape in no_layer_shapes(source)]
 
 
 def _vocabularies(pieces: int) -> list[int | None]:
