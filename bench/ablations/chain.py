@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ablations.entry import FINE_TUNED, Entry
 from attar.passes.distill import Distill
 from attar.passes.export_onnx import ExportOnnx
@@ -13,6 +15,9 @@ from attar.passes.trim_vocabulary import TrimVocabulary
 
 #: As a build with some 8,000 texts would set them (`plan.search.distillation`).
 TAUGHT = Distill(epochs=6, learning_rate=4e-4)
+SHORT = replace(TAUGHT, epochs=2)
+FOUR = (0, 2, 3, 5)
+INT4 = Quantize(weight_bits=4, embedding_bits=4)
 
 ENTRIES = (
     Entry(FINE_TUNED, "chain", "pretrained", (Finetune(epochs=3),)),
@@ -39,6 +44,30 @@ ENTRIES = (
             ExportOnnx(),
             Quantize(),
         ),
+    ),
+    Entry(
+        "chain: two layers, distilled for 2 epochs",
+        "chain",
+        "pretrained",
+        (TrimVocabulary(), TakeLayers((0, 5)), SHORT),
+    ),
+    Entry(
+        "chain: four layers, distilled for 2 epochs, int4",
+        "chain",
+        "pretrained",
+        (TrimVocabulary(), TakeLayers(FOUR), SHORT, ExportOnnx(), INT4),
+    ),
+    Entry(
+        "chain from the fine-tuned model: two layers, distilled for 2 epochs",
+        "chain",
+        FINE_TUNED,
+        (TrimVocabulary(), TakeLayers((0, 5)), SHORT),
+    ),
+    Entry(
+        "chain from the fine-tuned model: four layers, distilled for 2 epochs, int4",
+        "chain",
+        FINE_TUNED,
+        (TrimVocabulary(), TakeLayers(FOUR), SHORT, ExportOnnx(), INT4),
     ),
     Entry(
         "chain without layers, int8",

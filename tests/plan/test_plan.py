@@ -19,13 +19,22 @@ from attar.passes import Artifact, Context
 from attar.passes.finetune import FEW_A_LABEL
 from attar.passes.no_layers import NoLayers
 from attar.plan import _best, search
-from attar.plan.search import FEW, Candidate, distillation, quick_enough, shape_passes, source_of
+from attar.plan.search import (
+    FEW,
+    SHORT,
+    TRIAL,
+    Candidate,
+    distillation,
+    quick_enough,
+    shape_passes,
+    source_of,
+)
 from attar.plan.start import longest_text, start_artifact
 from attar.plan.teacher import balance_of, frozen_teacher, make_teacher
-from attar.recipe import Budget, ClaimSpec, TeacherSection
+from attar.recipe import ClaimSpec, TeacherSection
 from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model
-from attar.train.shapes import REPORTS, Shape, Source
+from attar.train.shapes import Shape, Source
 from attar.types import Derived, Row
 
 
@@ -33,6 +42,7 @@ from attar.types import Derived, Row
 def test_distillation_settings(has_layers: bool, texts: int) -> None:
     step = distillation(has_layers, texts)
     assert step.epochs >= 2
+    assert step.copies >= 1
     assert 0 < step.learning_rate < 0.1
     visits = step.epochs * (1 + step.copies)
     assert visits <= 36
@@ -41,6 +51,8 @@ def test_distillation_settings(has_layers: bool, texts: int) -> None:
         assert fewer.epochs * (1 + fewer.copies) >= visits - 2
     else:
         assert fewer.epochs * (1 + fewer.copies) == 16
+    short, long = (distillation(has_layers, texts, part) for part in (SHORT, TRIAL))
+    assert 1 <= short.epochs * (1 + short.copies) <= long.epochs * (1 + long.copies) <= visits / 2
 
 
 SHAPES = {
@@ -55,16 +67,15 @@ def candidate(name: str, size: int, **figures: float) -> Candidate:
 
 
 def test_the_best_that_fits_wins() -> None:
-    budget = Budget(size_mb=1.0)
     small = candidate("small", 500_000, accuracy=0.8, agreement=0.9)
     large = candidate("large", 900_000, accuracy=0.9, agreement=0.9)
-    fat = candidate("fat", 1_000_001 - REPORTS, accuracy=0.99)
-    assert _best((small, large, fat), budget) is large
-    assert _best((small, replace(large, figures=small.figures, score=small.score)), budget) is small
+    fat = candidate("fat", 1_000_001, accuracy=0.99)
+    assert _best((small, large, fat), 1e6) is large
+    assert _best((small, replace(large, figures=small.figures, score=small.score)), 1e6) is small
     told_apart = candidate("oos", 900_000, accuracy=0.85, oos_auroc=0.99)
     confused = candidate("none", 900_000, accuracy=0.86, oos_auroc=0.6)
-    assert _best((confused, told_apart), budget) is told_apart
-    assert _best((fat,), budget) is None
+    assert _best((confused, told_apart), 1e6) is told_apart
+    assert _best((fat,), 1e6) is None
 
 
 def test_sources(tiny_start: Artifact, tiny_context: Context) -> None:

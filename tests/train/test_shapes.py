@@ -24,12 +24,12 @@ from attar.plan.search import shape_passes, source_of
 from attar.train.encoders import TransformerEncoder
 from attar.train.models import Model
 from attar.train.shapes import (
-    REPORTS,
     Shape,
     Source,
     bundle_bytes,
     fitting_shapes,
     no_layer_shapes,
+    reports_bytes,
     smallest_shapes,
     spread_layers,
 )
@@ -96,7 +96,7 @@ def test_computed_sizes_are_those_of_real_files(
             settings = context.task.settings(labels, None)
             draft = write_draft(tmp_path / "draft.attar", made, context.task, settings, "sized")
             sized = replace(shape, **bits)
-            computed = bundle_bytes(sized, source, pieces, columns) - REPORTS
+            computed = bundle_bytes(sized, source, pieces, columns) - reports_bytes(columns)
             assert computed == pytest.approx(draft.size_bytes, rel=0.04), sized.name
 
 
@@ -126,7 +126,7 @@ def test_spread_layers(of: int, data: st.DataObject) -> None:
 )
 def test_fitting_shapes_fit(source: Source, pieces: int, columns: int, limit: float) -> None:
     shapes = fitting_shapes(source, pieces, columns, limit)
-    assert len(shapes) == len(set(shapes)) <= 5
+    assert len(shapes) == len(set(shapes)) <= 7
     for shape in shapes:
         assert bundle_bytes(shape, source, pieces, columns) <= limit
         assert shape.hidden <= source.hidden

@@ -33,7 +33,7 @@ class Distill(Pass):
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
 
     reasons: ClassVar[dict[str, str]] = {
-        "epochs": "about 220,000 rows seen, each text 12 to 24 times (few texts: 16)",
+        "epochs": "each text is seen 16 times if there are few, less often the more there are",
         "copies": "altered copies are free to make, and the teacher labels them",
         "learning_rate": "what the family learns best with (docs/experiments.md)",
     }

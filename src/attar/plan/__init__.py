@@ -37,7 +37,7 @@ from attar.plan.start import Earlier
 from attar.plan.teacher import make_teacher, model_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers import Teacher
-from attar.train.shapes import REPORTS, Shape, fitting_shapes, no_layers_that_fit
+from attar.train.shapes import Shape, fitting_shapes, no_layers_that_fit, reports_bytes
 from attar.types import Derived, Row, Silent
 
 DEFAULT_SIZE_MB = 5.0
@@ -89,7 +89,7 @@ def make_plan(
         candidates = _until_one_fits(shapes, base, budget)
     else:
         candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
-    best = _best(candidates, budget)
+    best = _best(candidates, _draft_limit(base, budget))
     if best is None:
         raise infeasible(budget, base)
     values["student"] = Derived(best.name, _why(best, candidates))
@@ -183,14 +183,19 @@ def _until_one_fits(
     found: list[Candidate] = []
     for shape in shapes:
         found.append(measure(shape, base.trimmed, base.trials))
-        if _best(found, budget):
+        if _best(found, _draft_limit(base, budget)):
             break
     return found
 
 
-def _best(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:
+def _draft_limit(base: Prepared, budget: Budget) -> float:
+    """The bytes that the budget leaves a draft, to which report and examples are added."""
     assert budget.size_mb is not None
-    fitting = [c for c in candidates if c.size_bytes + REPORTS <= budget.size_mb * 1e6]
+    return budget.size_mb * 1e6 - reports_bytes(len(base.context.columns))
+
+
+def _best(candidates: Sequence[Candidate], limit_bytes: float) -> Candidate | None:
+    fitting = [c for c in candidates if c.size_bytes <= limit_bytes]
     if not fitting:
         return None
 

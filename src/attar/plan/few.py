@@ -20,9 +20,8 @@ from attar.passes.distill import Distill
 from attar.passes.distill_layers import DistillLayers
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.finetune import FEW_A_LABEL
-from attar.passes.quantize import Quantize
 from attar.passes.trim_vocabulary import TrimVocabulary
-from attar.plan.search import shape_passes
+from attar.plan.search import quantization, shape_passes
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
 from attar.teachers.local import LocalTeacher
@@ -95,5 +94,5 @@ def few_passes(shape: Shape, texts: int, teacher: Artifact) -> tuple[Pass, ...]:
         DistillLayers(1, learning_rate=2e-4, copies=copies, relation_weight=relations),
         Distill(epochs=epochs, learning_rate=1e-4, copies=copies, head_factor=1.0),
         ExportOnnx(),
-        Quantize(),
+        quantization(shape),
     )

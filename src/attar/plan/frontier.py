@@ -36,7 +36,7 @@ from attar.plan.start import CACHE
 from attar.recipe import Recipe
 from attar.runtime.predictor import Predictor
 from attar.tasks import TASKS
-from attar.train.shapes import REPORTS, Shape, bundle_bytes, fitting_shapes
+from attar.train.shapes import Shape, bundle_bytes, fitting_shapes, reports_bytes
 from attar.types import Derived, Progress, Silent
 
 SIZES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)  # MB
@@ -131,7 +131,7 @@ def _point(candidate: Candidate, base: Prepared) -> dict[str, Any]:
     return {
         "name": candidate.name,
         "family": candidate.shape.family,
-        "size_bytes": candidate.size_bytes + REPORTS,
+        "size_bytes": candidate.size_bytes + reports_bytes(len(base.context.columns)),
         "parameters": candidate.parameters,
         "latency_ms": latency_of(candidate.shape, base.source, base.trimmed, base.context),
         "trial": round(candidate.trial, 3),

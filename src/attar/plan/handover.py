@@ -29,7 +29,7 @@ from attar.passes.draft import write_draft
 from attar.recipe import ClaimSpec
 from attar.runtime.distance import NearestLabel, write_distance
 from attar.runtime.predictor import Predictor
-from attar.train.shapes import REPORTS
+from attar.train.shapes import reports_bytes
 from attar.types import Outputs, Row
 
 FITTED_ROWS = 10_000  # of train, at most, that distances are fitted on
@@ -116,8 +116,9 @@ def _design(
     if asked_for and "energy" in context.task.acceptances:
         kinds.append("energy")
         nearest = _fit(predictor, trial_context)
+        reports = reports_bytes(len(context.columns))
         bytes_needed = 2 * (nearest.projection.size + nearest.centers.size)
-        if draft.size_bytes + bytes_needed + REPORTS <= limit_bytes:
+        if draft.size_bytes + bytes_needed + reports <= limit_bytes:
             kinds.append("distance")
             outputs = _with_distance(outputs, nearest)
     settings = context.task.settings(context.columns, context.out_of_scope)

@@ -6,7 +6,7 @@ from attar.errors import InfeasibleError
 from attar.plan.prepare import Prepared
 from attar.plan.search import latency_of, measure
 from attar.recipe import Budget
-from attar.train.shapes import REPORTS, bundle_bytes, smallest_shapes
+from attar.train.shapes import bundle_bytes, reports_bytes, smallest_shapes
 
 SHOWN = 3
 
@@ -19,7 +19,9 @@ def infeasible(budget: Budget, base: Prepared) -> InfeasibleError:
     for shape in smallest_shapes(source, base.pieces)[-SHOWN:]:
         found = measure(shape, base.trimmed, base.trials)
         computed = bundle_bytes(shape, source, base.pieces, columns)
-        smallest = max(computed, found.size_bytes + REPORTS) / 1e6  # shapes run down in size
+        smallest = (
+            max(computed, found.size_bytes + reports_bytes(columns)) / 1e6
+        )  # shapes run down in size
         latency = latency_of(shape, source, base.trimmed, base.trials)
         lines.append(
             f"  {shape.name:36} {smallest:6.3f} MB  {latency:6.3f} ms  "

@@ -33,13 +33,16 @@ from attar.train.encoders import TransformerEncoder, can_narrow
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
 
-ROWS_SEEN = 220_000
-SHORT, TRIAL = 1 / 9, 1 / 3  # of the epochs of the final training
+#: Rows that a student learns from, visits counted: layers start from what they know, and
+#: gain little from more (docs/experiments.md).
+ROWS_SEEN, LAYERS_ROWS_SEEN = 220_000, 120_000
+SHORT, TRIAL = 1 / 9, 1 / 3  # of the final training
 SMALL_FIELD = 3  # shapes, up to which all of them get the long trial at once
 #: Milliseconds of training a row of 16 tokens, without and for each layer: of a nominal
 #: machine of two cores (docs/experiments.md), so that minutes mean the same everywhere.
 NOMINAL_MS, NOMINAL_LAYER_MS = 0.4, 0.8
 FEW = 5_000  # texts under which visits are cheap to save: a first build is a matter of minutes
+MANY = 20_000  # texts from which on there is variety enough without three altered copies of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +139,10 @@ def behind_the_frontier(candidate: Candidate, others: Sequence[Candidate]) -> fl
 def nominal_seconds(shape: Shape | None, texts: int, tokens: float, layers: int) -> float:
     """What the trials of a shape take on the nominal machine, half of it in the long one.
     tokens: mean length of a text. layers: of the start, for its own shape."""
-    taught = distillation(shape is None or bool(shape.layers), texts)
     depth = layers if shape is None else len(shape.layers)
-    rows = (SHORT + TRIAL / 2) * taught.epochs * (1 + taught.copies) * texts
+    short, long = (distillation(depth > 0, texts, part) for part in (SHORT, TRIAL))
+    visits = short.epochs * (1 + short.copies) + long.epochs * (1 + long.copies) / 2
+    rows = visits * texts
     return rows * (NOMINAL_MS + NOMINAL_LAYER_MS * depth) * max(tokens, 4.0) / 16 / 1000
 
 
@@ -177,11 +181,8 @@ def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
 
 def student_passes(shape: Shape | None, texts: int, part: float = 1.0) -> tuple[Pass, ...]:
     """From the trimmed start to the exported student. texts: count of those to learn from.
-    part: of the epochs of the final training."""
-    taught = distillation(shape is None or bool(shape.layers), texts)
-    if part < 1:
-        least = 2 if texts >= FEW and part == TRIAL else 1
-        taught = replace(taught, epochs=max(least, round(part * taught.epochs)))
+    part: of the final training."""
+    taught = distillation(shape is None or bool(shape.layers), texts, part)
     return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
 
 
@@ -191,12 +192,17 @@ def quantization(shape: Shape | None) -> Quantize:
     return Quantize(weight_bits=shape.weight_bits, embedding_bits=shape.embedding_bits)
 
 
-def distillation(has_layers: bool, texts: int) -> Distill:
-    """Settings of distillation, from the family and the number of texts alone."""
+def distillation(has_layers: bool, texts: int, part: float = 1.0) -> Distill:
+    """Settings of distillation, from the family and the number of texts alone. part: of the
+    final training; a trial makes fewer altered copies before it makes fewer epochs than one."""
+    seen, least = (LAYERS_ROWS_SEEN, 4) if has_layers else (ROWS_SEEN, 8)
     most = 24 if texts >= FEW else 16
-    visits = max(12, min(most, round(ROWS_SEEN / texts)))  # of each text, copies included
-    copies = 3 if texts < 20_000 else 1
-    epochs = max(2, round(visits / (1 + copies)))
+    visits = part * max(least, min(most, seen / texts))  # of each text, copies included
+    if part < 1:
+        fewest = 4 if part == TRIAL or texts < FEW else 2
+        visits = max(visits, fewest if texts < MANY else fewest / 2)
+    copies = min(3 if texts < MANY else 1, round(visits) - 1)
+    epochs = max(1, round(visits / (1 + copies)))
     if has_layers:
         return Distill(epochs=epochs, learning_rate=4e-4, copies=copies)
     return Distill(epochs=epochs, learning_rate=3e-3, copies=copies, head_factor=1.0, bf16=False)

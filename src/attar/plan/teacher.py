@@ -12,6 +12,7 @@ from attar.errors import RecipeError
 from attar.passes import Artifact, Context
 from attar.passes.finetune import Finetune, Method
 from attar.plan.few import few_rows, rows_a_label
+from attar.plan.search import MANY
 from attar.recipe import ClaimSpec, TeacherSection
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
@@ -74,7 +75,8 @@ def _method_for(context: Context) -> tuple[Method, str]:
 def _finetuning(method: Method, rows: int) -> Finetune:
     if method == "contrastive":
         return CONTRASTIVE
-    return Finetune(method=method, epochs=max(3, min(5, round(ROWS_SEEN / rows))))
+    least = 3 if rows < MANY else 2
+    return Finetune(method=method, epochs=max(least, min(5, round(ROWS_SEEN / rows))))
 
 
 def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:

@@ -7,6 +7,7 @@ build checks the finished file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from attar.train.grids import BLOCK
@@ -18,11 +19,10 @@ TRANSFORMER_GRAPH = 2_800  # more of them for positions, attention mask and norm
 LAYER_GRAPH = 4_400  # the same for one transformer layer
 CONVOLUTION_GRAPH = 1_600  # the same for a second convolution
 RANK_GRAPH = 200  # the same for the product that a factorized embedding needs
-REPORTS = 30_000  # report, card, golden examples and manifest in a finished bundle
 TOKENIZER_BYTES = 6.0  # a piece, deflated
 
 HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
-RANKS = (256, 192, 128, 96, 64)
+RANKS = (192, 128, 96, 64)
 VOCABULARY_SHARES = (0.5, 0.25)
 FEWEST_PIECES = 400  # below which little but letters would be left
 
@@ -76,11 +76,17 @@ class Shape:
         return ", ".join(parts)
 
 
+def reports_bytes(columns: int) -> int:
+    """What report, card, measurements and golden examples add to a bundle, at most: real ones
+    took REPORTS_MEASURED of it."""
+    return 9_000 + 110 * columns
+
+
 def bundle_bytes(shape: Shape, source: Source, pieces: int, columns: int) -> int:
     """Size of the finished bundle, in bytes. pieces: of the start's vocabulary."""
     pieces, hidden, count = shape.pieces or pieces, shape.hidden, len(shape.layers)
     products, tables = [(columns, hidden)], [(pieces, shape.rank or hidden)]
-    total = GRAPH + REPORTS + TOKENIZER_BYTES * pieces + 7 * columns
+    total = GRAPH + reports_bytes(columns) + TOKENIZER_BYTES * pieces + 7 * columns
     if not shape.layers:
         products += shape.convolutions * [(hidden, 3 * hidden)]
         total += FLOAT * shape.convolutions * hidden
@@ -126,11 +132,12 @@ def spread_layers(count: int, of: int) -> tuple[int, ...]:
 
 
 def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
-    """A handful of shapes under the limit: of each kind the largest that fits.
+    """A handful of shapes under the limit: of each kind the deepest that fits.
 
-    The kinds: layers as they are; layers with half of their feed-forward neurons; and,
-    where not both of these fit, no layers, with the whole vocabulary or a part of it.
-    Empty when not even the smallest fits.
+    The kinds: layers as they are and with half of their feed-forward neurons, both in 8 bits
+    and, where that buys layers, in 4; half of the layers, where all of them fit; and, where
+    not both kinds in 8 bits fit, no layers, with the whole vocabulary or a part of it. Empty
+    when not even the smallest fits.
     """
 
     def fits(shape: Shape) -> bool:
@@ -138,13 +145,16 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
 
     found: list[Shape] = []
     inners = [None, source.feed_forward // 2] if source.can_narrow else [None]
-    for inner in inners:
-        deepest = _deepest(source, inner, fits)
-        if deepest is not None:
+    kinds = [(inner, bits) for bits in (8, 4) for inner in inners]
+    for inner, bits in kinds:
+        deepest = _deepest(source, inner, bits, fits)
+        if deepest is None:
+            continue
+        if all(len(deepest.layers) > len(other.layers) for other in found):
             found.append(deepest)
-    if len(found) == 2 and len(found[0].layers) == len(found[1].layers):
-        del found[1]  # the same depth, narrower: nothing to gain
-    if len(found) < 2:
+    if found and len(found[0].layers) == source.layers > 1:
+        found.append(replace(found[0], layers=spread_layers(source.layers // 2, source.layers)))
+    elif sum(shape.weight_bits == 8 for shape in found) < 2:
         found += no_layers_that_fit(source, pieces, columns, limit_bytes)
     return found
 
@@ -186,12 +196,24 @@ def no_layer_shapes(source: Source) -> list[Shape]:
     return [Shape((), hidden) for hidden in HIDDEN_SIZES if hidden <= source.hidden]
 
 
-def _deepest(source: Source, inner: int | None, fits: object) -> Shape | None:
-    assert callable(fits)
+def _deepest(
+    source: Source, inner: int | None, bits: int, fits: Callable[[Shape], bool]
+) -> Shape | None:
+    """The deepest that fits, of that depth the one with the finest embedding: 4 bits come
+    before a low rank, because they lose less a byte."""
+    ranks = [rank for rank in RANKS if rank < source.hidden]
+    tables = [(None, bits), *((rank, 4) for rank in (None, *ranks))]
     for count in range(source.layers, 0, -1):
         layers = spread_layers(count, source.layers)
-        for rank in (None, *(r for r in RANKS if r < source.hidden)):
-            shape = Shape(layers, source.hidden, inner, rank)
+        for rank, embedding_bits in tables:
+            shape = Shape(
+                layers,
+                source.hidden,
+                inner,
+                rank,
+                weight_bits=bits,
+                embedding_bits=embedding_bits,
+            )
             if fits(shape):
                 return shape
     return None
