@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from attar.evaluate.latency_table import LatencyTable
 from attar.passes import Artifact, Context
+from attar.passes.distill import Distill
 from attar.passes.finetune import FEW_A_LABEL
 from attar.passes.no_layers import NoLayers
-from attar.plan import _best, search
+from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan import _best, _student, search
+from attar.plan.prepare import Prepared
 from attar.plan.search import (
     FEW,
     SHORT,
@@ -31,7 +34,7 @@ from attar.plan.search import (
 )
 from attar.plan.start import longest_text, start_artifact
 from attar.plan.teacher import balance_of, frozen_teacher, make_teacher
-from attar.recipe import ClaimSpec, TeacherSection
+from attar.recipe import ClaimSpec, StudentSection, TeacherSection
 from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source
@@ -224,3 +227,25 @@ def test_texts_never_outgrow_the_positions(
     start = start_artifact(str(tmp_path), longest, context)
     logits, _ = Model.load(start.folder).answer([rows[0].text])
     assert logits.shape == (1, 4)
+
+
+def test_where_a_student_starts(tiny_start: Artifact, tiny_context: Context) -> None:
+    """Near the teacher: from the teacher, which one epoch mends. Else: pretrained."""
+    source, pieces = source_of(tiny_start)
+    frozen = frozen_teacher(tiny_start, tiny_context)
+    base = Prepared(
+        tiny_start, TrimVocabulary(), tiny_start, tiny_start, source, pieces, False, BALANCED,
+        tiny_context, tiny_context,
+    )  # fmt: skip
+
+    def start(layers: tuple[int, ...], named: str | None = None) -> tuple[bool, int]:
+        values: dict[str, Derived] = {}
+        section = StudentSection(start=named)
+        artifact, passes = _student(Shape(layers, 32), base, frozen, section, values)
+        taught = next(step for step in passes if isinstance(step, Distill))
+        return "start" in values and artifact != tiny_start, taught.epochs
+
+    assert start((0, 1, 2)) == start((0, 2)) == (True, 1)
+    assert start((0,)) == (False, 4)
+    assert start(()) == (False, 4)
+    assert start((0, 1, 2), "other") == (False, 4)

@@ -26,7 +26,9 @@ from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
     Candidate,
     behind_the_best,
+    deep_passes,
     draft_of,
+    keeps_most,
     measure,
     quick_enough,
     student_passes,
@@ -35,7 +37,7 @@ from attar.plan.search import (
 )
 from attar.plan.start import Earlier
 from attar.plan.teacher import make_teacher, model_teacher
-from attar.recipe import Budget, Recipe
+from attar.recipe import Budget, Recipe, StudentSection
 from attar.teachers import Teacher
 from attar.train.shapes import Shape, fitting_shapes, no_layers_that_fit, reports_bytes
 from attar.types import Derived, Row, Silent
@@ -95,13 +97,7 @@ def make_plan(
     values["student"] = Derived(best.name, _why(best, candidates))
     context.progress.say(f"chosen: {best.name}; select joins train")
     teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, base.balance, values)
-    texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
-    start = base.start
-    passes = (base.vocabulary, *student_passes(best.shape, texts))
-    tuned = student_start(teacher)
-    if base.few and recipe.student.start is None and tuned and best.shape and best.shape.layers:
-        start, passes = tuned, (base.vocabulary, *few_passes(best.shape, texts, tuned))
-        values["start"] = Derived("the teacher", "few rows a label: it has learned from them")
+    start, passes = _student(best.shape, base, teacher, recipe.student, values)
     for step in passes:
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
@@ -110,6 +106,28 @@ def make_plan(
     return Plan(
         start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
     )
+
+
+def _student(
+    shape: Shape | None,
+    base: Prepared,
+    teacher: Teacher,
+    section: StudentSection,
+    values: MutableMapping[str, Derived],
+) -> tuple[Artifact, tuple[Pass, ...]]:
+    """Where the student starts, and the passes from there: the pretrained encoder, or the
+    tuned teacher where the student is near enough to it to keep what it has learned."""
+    texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
+    tuned = student_start(teacher) if section.start is None else None
+    if tuned is None or shape is None or not shape.layers:
+        return base.start, (base.vocabulary, *student_passes(shape, texts))
+    if base.few:
+        values["start"] = Derived("the teacher", "few rows a label: it has learned from them")
+        return tuned, (base.vocabulary, *few_passes(shape, texts, tuned))
+    if keeps_most(shape, base.source):
+        values["start"] = Derived("the teacher", "most of its layers are kept")
+        return tuned, (base.vocabulary, *deep_passes(shape, texts))
+    return base.start, (base.vocabulary, *student_passes(shape, texts))
 
 
 def _add_labels(

@@ -186,6 +186,18 @@ def student_passes(shape: Shape | None, texts: int, part: float = 1.0) -> tuple[
     return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
 
 
+def deep_passes(shape: Shape, texts: int) -> tuple[Pass, ...]:
+    """From the trimmed teacher to the exported student, for a shape that keeps most of its
+    layers: what the teacher has learned is still there, and one epoch mends the cut."""
+    mended = Distill(epochs=1, learning_rate=2e-4, copies=3 if texts < MANY else 1, head_factor=1.0)
+    return (*shape_passes(shape), mended, ExportOnnx(), quantization(shape))
+
+
+def keeps_most(shape: Shape | None, source: Source | None) -> bool:
+    """Whether a student keeps more than half of the layers that it is cut from."""
+    return shape is not None and source is not None and 2 * len(shape.layers) > source.layers
+
+
 def quantization(shape: Shape | None) -> Quantize:
     if shape is None:
         return Quantize()
