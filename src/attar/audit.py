@@ -35,7 +35,7 @@ from attar.bundle import Bundle
 from attar.data.curate import curate
 from attar.data.neighbors import clusters, near_pairs, normalize
 from attar.data.split import in_order, split
-from attar.errors import DataError
+from attar.errors import DataError, RecipeError
 from attar.evaluate.examine import Examination
 from attar.evaluate.statistics import bounds_of
 from attar.evidence import Evidence, Proportion
@@ -98,9 +98,15 @@ def audit(
 ) -> dict[str, Any]:
     """Run what is missing of both experiments and return their tables.
 
-    sample: rows of each draw of (a). Raises DataError where the rows are too few.
+    sample: rows of each draw of (a). Raises DataError where the rows are too few, RecipeError
+    where the recipe adds labels to a model.
     """
     progress = progress or Silent()
+    if recipe.student.keep_labels:
+        raise RecipeError(
+            "[student] keep_labels: an audit trains its models afresh, on rows of every label; "
+            "take keep_labels out and give rows of the old labels too"
+        )
     pooled = _Pool(recipe, pool, progress)
     folder = recipe.work / "audit" / pooled.fingerprint[:16]
     folder.mkdir(parents=True, exist_ok=True)

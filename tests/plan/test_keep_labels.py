@@ -11,9 +11,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from click.testing import CliRunner
+
 import attar
+from attar.audit import audit
 from attar.build import build
+from attar.cli import commands
 from attar.data.curate import curate
+from attar.data.kept import kept_labels
 from attar.errors import DataError, RecipeError
 from attar.recipe import DataSection, read_recipe
 from attar.tasks import TASKS
@@ -123,6 +128,17 @@ def test_known_labels_need_no_rows(home: Path) -> None:
     assert not found.notes
     with pytest.raises(DataError, match="labels without train rows: 'cancel'"):
         curate(task, fields, known=("delivery", "oos"))
+
+
+def test_commands_know_the_kept_labels(home: Path) -> None:
+    recipe = home / "looked-at.toml"
+    recipe.write_text(RECIPE.format(name="new", more=OOS + KEPT))
+    assert kept_labels(read_recipe(recipe)) == ("cancel", "delivery", "oos")
+    done = CliRunner().invoke(commands, ["curate", str(recipe), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["rows"]["train"] > 0
+    with pytest.raises(RecipeError, match="an audit trains its models afresh"):
+        audit(read_recipe(recipe))
 
 
 def test_members_are_read_from_the_recipe(home: Path) -> None:

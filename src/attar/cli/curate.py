@@ -40,6 +40,7 @@ def curate(
     """
     from attar.data.curate import curate as run
     from attar.data.curate import save_dropped, save_rows, summary
+    from attar.data.kept import kept_labels
     from attar.data.screen import save_redacted
     from attar.errors import OutputError
     from attar.recipe import read_recipe
@@ -54,7 +55,8 @@ def curate(
     if redact is not None and redact.exists() and not force:
         raise OutputError(f"{redact}: exists already. Pass --force to replace it.")
     with _progress() as progress:
-        dataset = run(task, checked.data, seed=seed, progress=progress)
+        kept = kept_labels(checked)
+        dataset = run(task, checked.data, known=kept, seed=seed, progress=progress)
         checked.work.mkdir(parents=True, exist_ok=True)
         save_dropped(dataset, checked.work / "dropped.jsonl")
         save_rows(dataset.flagged, checked.work / "flagged.jsonl")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from attar.bundle import read_bundle
-from attar.errors import RecipeError, TeacherError
+from attar.data.kept import kept_labels
+from attar.errors import TeacherError
 from attar.passes import Artifact, Context, fingerprint
 from attar.recipe import Recipe
-from attar.tasks import TASKS
 from attar.train.encoders import TransformerEncoder
 from attar.train.start import identity, locate, start_model
 from attar.types import Derived
@@ -118,25 +118,9 @@ def earlier_build(recipe: Recipe) -> Earlier | None:
     """The build that `[student] keep_labels` adds labels to; None where it is not set."""
     if not recipe.student.keep_labels:
         return None
-    if TASKS.get(recipe.task).label_sets:
-        raise RecipeError(f"[student] keep_labels: not for the task {recipe.task!r}: take it out")
-    path = Path(recipe.student.start or "")
-    if not path.is_file():
-        raise RecipeError(
-            f"[student] keep_labels: start = {recipe.student.start!r} is not a bundle, so its "
-            "labels are not known; name a *.attar file"
-        )
-    bundle = read_bundle(path)
-    settings = bundle.manifest["task_settings"]
-    outside = settings["out_of_scope"]
-    if outside is not None and outside != recipe.data.out_of_scope:
-        raise RecipeError(
-            f"[student] keep_labels: {path.name} has the out-of-scope label {outside!r}; "
-            f'write out_of_scope = "{outside}" under [data]'
-        )
-    columns = (*settings["labels"], *([outside] if outside is not None else []))
+    columns, path = kept_labels(recipe), Path(recipe.student.start or "")
     folder = built_model(path, recipe.work)
-    texts = tuple(example["text"] for example in bundle.golden)
+    texts = tuple(example["text"] for example in read_bundle(path).golden)
     return Earlier(Artifact(folder, identity(str(folder))), columns, texts)
 
 
