@@ -134,10 +134,10 @@ def spread_layers(count: int, of: int) -> tuple[int, ...]:
 def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
     """A handful of shapes under the limit: of each kind the deepest that fits.
 
-    The kinds: layers as they are and with half of their feed-forward neurons, both in 8 bits
-    and, where that buys layers, in 4; half of the layers, where all of them fit; and, where
-    not both kinds in 8 bits fit, no layers, with the whole vocabulary or a part of it. Empty
-    when not even the smallest fits.
+    The kinds: layers as they are and with half of their feed-forward neurons, in 8 bits; the
+    same in 4 bits, where 8 leave fewer than two whole layers and 4 more than that; half of the
+    layers, where all of them fit; and, where not both kinds in 8 bits fit, no layers, with the
+    whole vocabulary or a part of it. Empty when not even the smallest fits.
     """
 
     def fits(shape: Shape) -> bool:
@@ -145,13 +145,18 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
 
     found: list[Shape] = []
     inners = [None, source.feed_forward // 2] if source.can_narrow else [None]
-    kinds = [(inner, bits) for bits in (8, 4) for inner in inners]
-    for inner, bits in kinds:
-        deepest = _deepest(source, inner, bits, fits)
-        if deepest is None:
-            continue
-        if all(len(deepest.layers) > len(other.layers) for other in found):
-            found.append(deepest)
+
+    def add(bits: int) -> None:
+        for inner in inners:
+            deepest = _deepest(source, inner, bits, fits)
+            depth = max((len(shape.layers) for shape in found), default=0)
+            if deepest is not None and len(deepest.layers) > depth:
+                found.append(deepest)
+
+    add(8)
+    # Deeper is slower: with two layers there is little left to gain (docs/experiments.md).
+    if not found or found[0].feed_forward is not None or len(found[0].layers) < 2:
+        add(4)
     if found and len(found[0].layers) == source.layers > 1:
         found.append(replace(found[0], layers=spread_layers(source.layers // 2, source.layers)))
     elif sum(shape.weight_bits == 8 for shape in found) < 2:
