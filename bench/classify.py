@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
     add("--share-cache", action="store_true", help="let the sizes of a set share attar's cache")
     add("--latency-ms", type=float, help="also a latency budget in attar's recipes")
     add("--autotune-seconds", type=int, default=120, help="for fastText: %(default)s")
-    add("--trainer-lr", type=float, default=5e-5, help="for the Trainer: %(default)s")
+    add("--trainer-lr", type=float, default=2e-4, help="for the Trainer: %(default)s")
     add("--rounds", type=int, default=15, help="latency rounds: %(default)s")
     add("--limit", type=int, help="cut train and test to so many rows: a smoke test, no result")
     add("--attar", dest="command", help="the attar command (default: beside this Python)")

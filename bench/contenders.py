@@ -187,13 +187,15 @@ def from_matrix(matrix: NDArray[Any], classes: Sequence[str], out_of_scope: str 
 
 
 def score(answers: Answers, test: Rows, out_of_scope: str | None) -> dict[str, Any]:
-    """Gold accuracy on in-scope rows, and the AUROC of telling them from the others."""
+    """Gold accuracy on in-scope rows, which of them are right (a 1 each), and the AUROC of
+    telling them from the others."""
     gold = np.array(test.labels)
     inside = gold != (out_of_scope or "\0")
     right = np.array(answers.labels) == gold
     figures: dict[str, Any] = {
         "accuracy": float(right[inside].mean()),
         "in_scope_rows": int(inside.sum()),
+        "right": "".join("01"[int(hit)] for hit in right[inside]),
     }
     if out_of_scope and 0 < inside.sum() < len(inside):
         by_way = {way: auroc(values, inside) for way, values in answers.confidence.items()}
