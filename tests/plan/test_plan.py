@@ -230,7 +230,7 @@ def test_texts_never_outgrow_the_positions(
 
 
 def test_where_a_student_starts(tiny_start: Artifact, tiny_context: Context) -> None:
-    """Near the teacher: from the teacher, which one epoch mends. Else: pretrained."""
+    """Near the teacher: from the teacher. Else, or where the recipe says so: pretrained."""
     source, pieces = source_of(tiny_start)
     frozen = frozen_teacher(tiny_start, tiny_context)
     base = Prepared(
@@ -245,7 +245,10 @@ def test_where_a_student_starts(tiny_start: Artifact, tiny_context: Context) -> 
         taught = next(step for step in passes if isinstance(step, Distill))
         return "start" in values and artifact != tiny_start, taught.epochs
 
+    few = [start((0, 1, 2)), start((0,)), start(())]
+    assert few == [(False, 4)] * 3
+    rows = tuple(Row(f"text {i}") for i in range(FEW))
+    dataset = replace(tiny_context.dataset, unlabeled=rows)
+    base = replace(base, context=replace(tiny_context, dataset=dataset))
     assert start((0, 1, 2)) == start((0, 2)) == (True, 1)
-    assert start((0,)) == (False, 4)
-    assert start(()) == (False, 4)
-    assert start((0, 1, 2), "other") == (False, 4)
+    assert start((0,)) == start(()) == start((0, 1, 2), "other") == (False, 6)

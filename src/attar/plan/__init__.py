@@ -24,6 +24,7 @@ from attar.plan.few import few_passes, student_start
 from attar.plan.infeasible import infeasible
 from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
+    FEW,
     Candidate,
     behind_the_best,
     deep_passes,
@@ -124,7 +125,7 @@ def _student(
     if base.few:
         values["start"] = Derived("the teacher", "few rows a label: it has learned from them")
         return tuned, (base.vocabulary, *few_passes(shape, texts, tuned))
-    if keeps_most(shape, base.source):
+    if texts >= FEW and keeps_most(shape, base.source):  # one epoch of few texts is too little
         values["start"] = Derived("the teacher", "most of its layers are kept")
         return tuned, (base.vocabulary, *deep_passes(shape, texts))
     return base.start, (base.vocabulary, *student_passes(shape, texts))

@@ -189,7 +189,7 @@ def student_passes(shape: Shape | None, texts: int, part: float = 1.0) -> tuple[
 def deep_passes(shape: Shape, texts: int) -> tuple[Pass, ...]:
     """From the trimmed teacher to the exported student, for a shape that keeps most of its
     layers: what the teacher has learned is still there, and one epoch mends the cut."""
-    mended = Distill(epochs=1, learning_rate=2e-4, copies=3 if texts < MANY else 1, head_factor=1.0)
+    mended = replace(distillation(True, texts), epochs=1, learning_rate=2e-4, head_factor=1.0)
     return (*shape_passes(shape), mended, ExportOnnx(), quantization(shape))
 
 

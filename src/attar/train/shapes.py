@@ -136,8 +136,8 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
 
     The kinds: layers as they are and with half of their feed-forward neurons, in 8 bits; the
     same in 4 bits, where 8 leave fewer than two whole layers and 4 more than that; half of the
-    layers, where all of them fit; and, where not both kinds in 8 bits fit, no layers, with the
-    whole vocabulary or a part of it. Empty when not even the smallest fits.
+    layers, where all of them fit; and no layers, where all of them fit or not both kinds in 8
+    bits, there with the whole vocabulary or a part of it. Empty when not even the smallest fits.
     """
 
     def fits(shape: Shape) -> bool:
@@ -159,6 +159,8 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
         add(4)
     if found and len(found[0].layers) == source.layers > 1:
         found.append(replace(found[0], layers=spread_layers(source.layers // 2, source.layers)))
+        # Where the encoder knows little of the language, what learns from nothing can win.
+        found += no_layers_that_fit(source, pieces, columns, limit_bytes)[:1]
     elif sum(shape.weight_bits == 8 for shape in found) < 2:
         found += no_layers_that_fit(source, pieces, columns, limit_bytes)
     return found
