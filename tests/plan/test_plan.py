@@ -81,6 +81,19 @@ def test_the_best_that_fits_wins() -> None:
     assert _best((fat,), 1e6) is None
 
 
+def test_half_of_the_layers_wins_within_a_standard_error() -> None:
+    def deep(count: int, score: float) -> Candidate:
+        figures = {"accuracy": score, "rows": 800.0}
+        return Candidate(Shape(tuple(range(count)), 384), 1000 * count, 1, figures, score)
+
+    six, three = deep(6, 0.93), deep(3, 0.922)  # the standard error is 0.009
+    assert _best((six, three), 1e6) is three
+    assert _best((six, deep(3, 0.92)), 1e6) is six
+    assert _best((six, deep(4, 0.929)), 1e6) is six  # not half of the work
+    assert _best((six, replace(three, shape=Shape((), 384))), 1e6) is six
+    assert _best((six, replace(three, trial=SHORT)), 1e6) is six
+
+
 def test_sources(tiny_start: Artifact, tiny_context: Context) -> None:
     source, pieces = source_of(tiny_start)
     assert source == Source(3, 32, 64, 16, can_narrow=True)

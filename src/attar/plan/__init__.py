@@ -7,6 +7,7 @@ of the plan learn from both. Nothing here looks at calibrate or certify rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,11 +223,28 @@ def _best(candidates: Sequence[Candidate], limit_bytes: float) -> Candidate | No
         agreement = found.figures.get("agreement", 0.0)
         return found.trial, found.score, agreement, -found.size_bytes
 
-    return max(fitting, key=rank)
+    best = max(fitting, key=rank)
+    leaner = [c for c in fitting if _as_good_in_half(c, best)]
+    return max(leaner, key=rank, default=best)
+
+
+def _as_good_in_half(other: Candidate, best: Candidate) -> bool:
+    """Whether a student of at most half the layers scores within a standard error of the best
+    (the rule of Breiman et al. 1984, §3.4.3): then it is preferred, because it is faster."""
+    if other.shape is None or best.shape is None or other.trial != best.trial:
+        return False
+    if not 0 < 2 * len(other.shape.layers) <= len(best.shape.layers):
+        return False
+    rows = max(1.0, best.figures.get("rows", 1.0))
+    return best.score - other.score <= math.sqrt(best.score * (1 - best.score) / rows)
 
 
 def _why(best: Candidate, candidates: Sequence[Candidate]) -> str:
     if len(candidates) == 1:
         return "the only shape that fits the budget"
     others = ", ".join(f"{c.name} {c.score:.4f}" for c in candidates if c is not best)
+    if any(_as_good_in_half(best, c) for c in candidates):
+        return (
+            f"within a standard error of the best on select, and faster: {best.score:.4f}; {others}"
+        )
     return f"best on select: {best.score:.4f} against {others}"
