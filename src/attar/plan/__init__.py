@@ -235,7 +235,7 @@ def _as_good_in_half(other: Candidate, best: Candidate) -> bool:
         return False
     if not 0 < 2 * len(other.shape.layers) <= len(best.shape.layers):
         return False
-    rows = max(1.0, best.figures.get("rows", 1.0))
+    rows = best.figures["rows"]
     return best.score - other.score <= math.sqrt(best.score * (1 - best.score) / rows)
 
 
