@@ -24,6 +24,7 @@ TOKENIZER_BYTES = 6.0  # a piece, deflated
 HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
 RANKS = (192, 128, 96, 64)
 VOCABULARY_SHARES = (0.5, 0.25)
+MOST_SHAPES = 5  # of a size: each costs a trial
 FEWEST_PIECES = 400  # below which little but letters would be left
 
 
@@ -163,7 +164,7 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
         found += no_layers_that_fit(source, pieces, columns, limit_bytes)[:1]
     elif sum(shape.weight_bits == 8 for shape in found) < 2:
         found += no_layers_that_fit(source, pieces, columns, limit_bytes)
-    return found
+    return found[:MOST_SHAPES]
 
 
 def no_layers_that_fit(
@@ -207,7 +208,7 @@ def _deepest(
     source: Source, inner: int | None, bits: int, fits: Callable[[Shape], bool]
 ) -> Shape | None:
     """The deepest that fits, of that depth the one with the finest embedding: 4 bits come
-    before a low rank, because they lose less a byte."""
+    before a low rank, because they cost little (docs/passes-quantization.md)."""
     ranks = [rank for rank in RANKS if rank < source.hidden]
     tables = [(None, bits), *((rank, 4) for rank in (None, *ranks))]
     for count in range(source.layers, 0, -1):
