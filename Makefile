@@ -48,6 +48,7 @@ test-base: ## The tests that need no torch, on a bare base install
 bench-classify: $(INSTALLED) ## attar beside its peers on public data (DATA=folder)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python bench/classify.py --data $(DATA)
+	$(BIN)/python bench/frontier_plot.py
 	$(BIN)/python bench/install.py --bundle support-desk.attar
 
 bench-passes: $(INSTALLED) ## Every pass alone and in the chain, on held-out rows (DATA=folder)

@@ -1,6 +1,8 @@
 """`classify.json` as a picture: what accuracy a size buys, attar beside its peers.
 
-python bench/frontier_plot.py [--results FILE] [--out docs/frontier.svg]
+    python bench/frontier_plot.py [--results FILE] [--out docs/frontier.svg]
+
+Of each kind only what no smaller one surpasses is drawn.
 """
 
 from __future__ import annotations

@@ -71,9 +71,14 @@ def table_rows(results: Sequence[Result], sizes: Sequence[float]) -> list[Result
     return rows
 
 
+def trainer_of(results: Sequence[Result]) -> Result | None:
+    """The fine-tuned MiniLM of a set."""
+    return next((r for r in built(results) if r["contender"] == TRAINER), None)
+
+
 def ratios(result: Result, results: Sequence[Result]) -> dict[str, float]:
     """Beside the fine-tuned MiniLM of the same set; empty where one of the two is missing."""
-    trainer = next((r for r in built(results) if r["contender"] == TRAINER), None)
+    trainer = trainer_of(results)
     found = {}
     if trainer is not None:
         found["build time / Trainer"] = result["build_s"] / trainer["build_s"]
@@ -87,7 +92,7 @@ def ratios(result: Result, results: Sequence[Result]) -> dict[str, float]:
 def paired(result: Result, results: Sequence[Result]) -> tuple[float, float] | None:
     """Points of accuracy above the fine-tuned MiniLM of the same set, row by row, and half of
     their 95 % interval; None where one of the two is missing."""
-    trainer = next((r for r in built(results) if r["contender"] == TRAINER), None)
+    trainer = trainer_of(results)
     if trainer is None or trainer is result:
         return None
     mine, theirs = (np.array(list(r["right"]), float) for r in (result, trainer))

@@ -13,7 +13,7 @@ from attar.passes.quantize import Quantize
 from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 
-#: As a build with some 8,000 texts would set them (`plan.search.distillation`).
+#: Twice as long as a build with some 8,000 texts (`plan.search.distillation`), and shorter.
 TAUGHT = Distill(epochs=6, learning_rate=4e-4)
 SHORT = replace(TAUGHT, epochs=2)
 FOUR = (0, 2, 3, 5)

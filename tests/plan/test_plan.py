@@ -20,7 +20,7 @@ from attar.passes.distill import Distill
 from attar.passes.finetune import FEW_A_LABEL
 from attar.passes.no_layers import NoLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
-from attar.plan import _best, _student, search
+from attar.plan import _best, _faster, _fitting, _student, search
 from attar.plan.prepare import Prepared
 from attar.plan.search import (
     FEW,
@@ -34,10 +34,10 @@ from attar.plan.search import (
 )
 from attar.plan.start import longest_text, start_artifact
 from attar.plan.teacher import balance_of, frozen_teacher, make_teacher
-from attar.recipe import ClaimSpec, StudentSection, TeacherSection
+from attar.recipe import Budget, ClaimSpec, StudentSection, TeacherSection
 from attar.tasks.classify import CLASSIFY
 from attar.train.models import Model
-from attar.train.shapes import Shape, Source
+from attar.train.shapes import Shape, Source, reports_bytes
 from attar.types import Derived, Row
 
 
@@ -72,13 +72,15 @@ def candidate(name: str, size: int, **figures: float) -> Candidate:
 def test_the_best_that_fits_wins() -> None:
     small = candidate("small", 500_000, accuracy=0.8, agreement=0.9)
     large = candidate("large", 900_000, accuracy=0.9, agreement=0.9)
-    fat = candidate("fat", 1_000_001, accuracy=0.99)
-    assert _best((small, large, fat), 1e6) is large
-    assert _best((small, replace(large, figures=small.figures, score=small.score)), 1e6) is small
+    budget = Budget(size_mb=1.0)
+    fat = candidate("fat", 1_000_001 - reports_bytes(2), accuracy=0.99)
+    assert _fitting((small, large, fat), ("a", "b"), budget) == [small, large]
+    assert _best((small, large)) is large
+    assert _best((small, replace(large, figures=small.figures, score=small.score))) is small
     told_apart = candidate("oos", 900_000, accuracy=0.85, oos_auroc=0.99)
     confused = candidate("none", 900_000, accuracy=0.86, oos_auroc=0.6)
-    assert _best((confused, told_apart), 1e6) is told_apart
-    assert _best((fat,), 1e6) is None
+    assert _best((confused, told_apart)) is told_apart
+    assert _best(()) is None
 
 
 def test_half_of_the_layers_wins_within_a_standard_error() -> None:
@@ -86,12 +88,15 @@ def test_half_of_the_layers_wins_within_a_standard_error() -> None:
         figures = {"accuracy": score, "rows": 800.0}
         return Candidate(Shape(tuple(range(count)), 384), 1000 * count, 1, figures, score)
 
+    values: dict[str, Derived] = {}
     six, three = deep(6, 0.93), deep(3, 0.922)  # the standard error is 0.009
-    assert _best((six, three), 1e6) is three
-    assert _best((six, deep(3, 0.92)), 1e6) is six
-    assert _best((six, deep(4, 0.929)), 1e6) is six  # not half of the work
-    assert _best((six, replace(three, shape=Shape((), 384))), 1e6) is six
-    assert _best((six, replace(three, trial=SHORT)), 1e6) is six
+    assert _faster(six, (six, deep(3, 0.92)), values) is six
+    assert _faster(six, (six, deep(4, 0.929)), values) is six  # not half of the work
+    assert _faster(six, (six, replace(three, shape=Shape((), 384))), values) is six
+    assert _faster(six, (six, replace(three, trial=SHORT)), values) is six
+    assert not values
+    assert _faster(six, (six, three), values) is three
+    assert "within a standard error of 6 layers" in values["student"].reason
 
 
 def test_sources(tiny_start: Artifact, tiny_context: Context) -> None:

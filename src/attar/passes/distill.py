@@ -33,7 +33,7 @@ class Distill(Pass):
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
 
     reasons: ClassVar[dict[str, str]] = {
-        "epochs": "each text is seen 16 times if there are few, less often the more there are",
+        "epochs": "the more texts, the fewer visits of each (docs/experiments.md)",
         "copies": "altered copies are free to make, and the teacher labels them",
         "learning_rate": "what the family learns best with (docs/experiments.md)",
     }

@@ -93,10 +93,13 @@ def make_plan(
         candidates = _until_one_fits(shapes, base, budget)
     else:
         candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
-    best = _best(candidates, _draft_limit(base, budget))
+    fitting = _fitting(candidates, base.context.columns, budget)
+    best = _best(fitting)
     if best is None:
         raise infeasible(budget, base)
     values["student"] = Derived(best.name, _why(best, candidates))
+    if budget.latency_ms is None:  # else the recipe says what is fast enough
+        best = _faster(best, fitting, values)
     context.progress.say(f"chosen: {best.name}; select joins train")
     teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, base.balance, values)
     start, passes = _student(best.shape, base, teacher, recipe.student, values)
@@ -203,48 +206,57 @@ def _until_one_fits(
     found: list[Candidate] = []
     for shape in shapes:
         found.append(measure(shape, base.trimmed, base.trials))
-        if _best(found, _draft_limit(base, budget)):
+        if _fitting(found, base.context.columns, budget):
             break
     return found
 
 
-def _draft_limit(base: Prepared, budget: Budget) -> float:
-    """The bytes that the budget leaves a draft, to which report and examples are added."""
+def _fitting(
+    candidates: Sequence[Candidate], columns: Sequence[str], budget: Budget
+) -> list[Candidate]:
+    """Those whose draft leaves the report and the examples room in the budget."""
     assert budget.size_mb is not None
-    return budget.size_mb * 1e6 - reports_bytes(len(base.context.columns))
+    limit = budget.size_mb * 1e6 - reports_bytes(len(columns))
+    return [c for c in candidates if c.size_bytes <= limit]
 
 
-def _best(candidates: Sequence[Candidate], limit_bytes: float) -> Candidate | None:
-    fitting = [c for c in candidates if c.size_bytes <= limit_bytes]
-    if not fitting:
-        return None
-
+def _best(fitting: Sequence[Candidate]) -> Candidate | None:
     def rank(found: Candidate) -> tuple[float, ...]:
         agreement = found.figures.get("agreement", 0.0)
         return found.trial, found.score, agreement, -found.size_bytes
 
-    best = max(fitting, key=rank)
-    leaner = [c for c in fitting if _as_good_in_half(c, best)]
-    return max(leaner, key=rank, default=best)
+    return max(fitting, key=rank, default=None)
 
 
-def _as_good_in_half(other: Candidate, best: Candidate) -> bool:
-    """Whether a student of at most half the layers scores within a standard error of the best
-    (the rule of Breiman et al. 1984, §3.4.3): then it is preferred, because it is faster."""
-    if other.shape is None or best.shape is None or other.trial != best.trial:
-        return False
-    if not 0 < 2 * len(other.shape.layers) <= len(best.shape.layers):
-        return False
-    rows = best.figures["rows"]
-    return best.score - other.score <= math.sqrt(best.score * (1 - best.score) / rows)
+def _faster(
+    best: Candidate, candidates: Sequence[Candidate], values: MutableMapping[str, Derived]
+) -> Candidate:
+    """The best of the students with at most half its layers that score within a standard error
+    of it (the rule of Breiman et al. 1984, §3.4.3); itself where there is none."""
+    if best.shape is None:
+        return best
+    error = math.sqrt(best.score * (1 - best.score) / best.figures["rows"])
+    as_good = [
+        c
+        for c in candidates
+        if c.shape is not None
+        and c.trial == best.trial
+        and 0 < 2 * len(c.shape.layers) <= len(best.shape.layers)
+        and best.score - c.score <= error
+    ]
+    if not as_good:
+        return best
+    chosen = max(as_good, key=lambda c: c.score)
+    values["student"] = Derived(
+        chosen.name,
+        f"{chosen.score:.4f} on select, within a standard error of {best.name} with "
+        f"{best.score:.4f}, and faster; with a limit on latency the best within it is taken",
+    )
+    return chosen
 
 
 def _why(best: Candidate, candidates: Sequence[Candidate]) -> str:
     if len(candidates) == 1:
         return "the only shape that fits the budget"
     others = ", ".join(f"{c.name} {c.score:.4f}" for c in candidates if c is not best)
-    if any(_as_good_in_half(best, c) for c in candidates):
-        return (
-            f"within a standard error of the best on select, and faster: {best.score:.4f}; {others}"
-        )
     return f"best on select: {best.score:.4f} against {others}"

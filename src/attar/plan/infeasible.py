@@ -19,9 +19,8 @@ def infeasible(budget: Budget, base: Prepared) -> InfeasibleError:
     for shape in smallest_shapes(source, base.pieces)[-SHOWN:]:
         found = measure(shape, base.trimmed, base.trials)
         computed = bundle_bytes(shape, source, base.pieces, columns)
-        smallest = (
-            max(computed, found.size_bytes + reports_bytes(columns)) / 1e6
-        )  # shapes run down in size
+        finished = found.size_bytes + reports_bytes(columns)
+        smallest = max(computed, finished) / 1e6  # shapes run down in size
         latency = latency_of(shape, source, base.trimmed, base.trials)
         lines.append(
             f"  {shape.name:36} {smallest:6.3f} MB  {latency:6.3f} ms  "
