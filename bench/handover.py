@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from attar.data.curate import curate
 from attar.data.split import in_order
+from attar.evaluate.bounds import bounds_of
 from attar.evaluate.claims import decide
 from attar.evaluate.handover import certify_threshold, design_handover
 from attar.evaluate.retest import VERDICTS
 from attar.evaluate.slices import AS_WRITTEN, PERTURBATIONS, perturb
-from attar.evaluate.statistics import bounds_of, clopper_pearson
+from attar.evaluate.statistics import clopper_pearson
 from attar.evidence import Groups, Proportion
 from attar.recipe import ClaimSpec, DataSection
 from attar.runtime.predictor import Predictor, load

@@ -6,16 +6,20 @@ refund, "weather" is out of scope.
 
 A tiny encoder with random weights in a Hugging Face folder, made with torch when a
 test asks for it, with a small synthetic data set of the same flavor, and a recipe.
+
+`attar_command` runs a command in this process.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import string
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -355,3 +359,40 @@ def write_desk(request: pytest.FixtureRequest) -> Callable[..., Path]:
         return path
 
     return write
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def attar_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    """Run a command in this process, with bytes on standard input."""
+
+    from attar.cli import main
+
+    def run(*arguments: object, stdin: bytes = b"") -> Done:
+        class Piped(io.TextIOWrapper):
+            def isatty(self) -> bool:
+                return not stdin
+
+        monkeypatch.setattr(sys, "stdin", Piped(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Done(stopped.value.code, captured.out, captured.err)
+
+    return run
+
+
+def assert_one_error(done: Done, *parts: str) -> None:
+    assert done.code == 2, done
+    assert done.err.count("error:") + done.err.count("Error:") == 1, done.err
+    assert "Traceback" not in done.err
+    for part in parts:
+        assert part in done.err, done.err

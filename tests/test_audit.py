@@ -15,7 +15,7 @@ from attar import audit as module
 from attar.audit import audit, binomial_limit
 from attar.cli import main
 from attar.errors import DataError
-from attar.evaluate.statistics import Bounds
+from attar.evaluate.bounds import Bounds
 from attar.recipe import read_recipe
 from attar.types import Silent
 

@@ -36,8 +36,8 @@ from attar.data.curate import curate
 from attar.data.neighbors import clusters, near_pairs, normalize
 from attar.data.split import in_order, split
 from attar.errors import DataError, RecipeError
+from attar.evaluate.bounds import bounds_of
 from attar.evaluate.examine import Examination
-from attar.evaluate.statistics import bounds_of
 from attar.evidence import Evidence, Proportion
 from attar.files import write_atomically
 from attar.passes import Artifact, Context, apply_all, fingerprint

@@ -1,6 +1,6 @@
 """Evidence: what a claim is decided on, as plain arrays, one kind a statistical question.
 
-A task turns labeled rows and answers into evidence; `evaluate.statistics` turns
+A task turns labeled rows and answers into evidence; `evaluate.bounds` turns
 evidence into bounds. Nothing here computes a bound.
 """
 

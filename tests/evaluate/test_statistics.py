@@ -14,20 +14,22 @@ stats = pytest.importorskip("scipy.stats")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attar.evaluate.bounds import (
+    bootstrap,
+    bounds_of,
+    more_rows,
+    one_row_a_group,
+    p_value,
+)
 from attar.evaluate.statistics import (
     auroc_bounds,
     binomial_p_value,
-    bootstrap,
-    bounds_of,
     clopper_pearson,
     difference_bounds,
     discordant,
     fixed_sequence,
     holm,
     mcnemar,
-    more_rows,
-    one_row_a_group,
-    p_value,
     quantile_bounds,
 )
 from attar.evidence import Difference, Exact, Proportion, Quantile, Resampled, Separation

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attar.errors import RecipeError
-from attar.evaluate.statistics import bounds_of, holm, independent, more_rows, p_value
+from attar.evaluate.bounds import bounds_of, independent, more_rows, p_value
+from attar.evaluate.statistics import holm
 from attar.evidence import Evidence
 from attar.recipe import ClaimSpec
 from attar.registry import did_you_mean

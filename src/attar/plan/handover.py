@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.bundle import Bundle
+from attar.evaluate.bounds import one_row_a_group
 from attar.evaluate.handover import (
     Design,
     Threshold,
@@ -23,7 +24,6 @@ from attar.evaluate.handover import (
     error_claims,
     fit_distance,
 )
-from attar.evaluate.statistics import one_row_a_group
 from attar.passes import Artifact, Context
 from attar.passes.draft import write_draft
 from attar.recipe import ClaimSpec
