@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attar.data.augment import altered_copies
@@ -11,6 +11,7 @@ TEXTS = st.lists(st.text(max_size=30), min_size=1, max_size=8)
 
 
 @given(TEXTS, st.integers(0, 3), st.integers(0, 5))
+@example(["0\r0 0", "", "", "", "", "", "0\r0 000\x80"], 1, 1)
 def test_any_texts(texts: list[str], copies: int, seed: int) -> None:
     made = altered_copies(texts, copies, seed)
     assert len(made) == copies * len(texts)

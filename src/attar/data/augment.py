@@ -61,5 +61,6 @@ def _mistype(word: str, text: str, rng: random.Random) -> str:
         return word[:at] + word[at + 1 :]
     if kind == 1:
         return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-    letters = LETTERS if word.isascii() else [c for c in text if not c.isspace()]
+    # A spliced word is of another text; this one may hold nothing but spaces.
+    letters = LETTERS if word.isascii() else [c for c in text if not c.isspace()] or word
     return word[:at] + rng.choice(letters) + word[at:]
