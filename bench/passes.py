@@ -5,7 +5,9 @@
 `--rows held-out` (the default, for development): learn from train, measure on select and
 calibrate. `--rows test`: learn from train and select, measure on the official test split.
 The passes are cached and every measured entry is a line of a file, so that a killed run
-goes on. What the columns mean: bench/README.md.
+goes on. Latencies are measured anew at the end of each run, of all entries one after the
+other: to have them undisturbed, run again when all else is done. What the columns mean:
+bench/README.md.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from attar.passes.finetune import Finetune
 from attar.plan.start import longest_text, start_artifact
 from attar.plan.teacher import frozen_teacher, local_teacher
 from attar.recipe import DataSection
-from attar.runtime.predictor import Predictor
+from attar.runtime.predictor import Predictor, load
 from attar.tasks import TASKS
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
@@ -49,12 +51,13 @@ from report import line, show
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What all entries of a set share: the pretrained start, the rows, a teacher (by name
-    its members)."""
+    its members). seconds: that the fine-tuned member took (cached: nearly 0)."""
 
     start: Artifact
     context: Context
     rows: tuple[Row, ...]
     members: Mapping[str, Teacher]
+    seconds: float
 
 
 def ground(name: str, data: Path, work: Path, rows: str) -> Ground:
@@ -73,10 +76,12 @@ def ground(name: str, data: Path, work: Path, rows: str) -> Ground:
     context = Context(task, dataset, columns, work / name / "cache", spec.out_of_scope)
     location = locate(EMBEDDED, work)
     start = start_artifact(location, int(longest_text(location, context).value), context)
+    started = time.perf_counter()
     tuned = local_teacher(Finetune(epochs=3), start, context)
+    seconds = time.perf_counter() - started
     frozen = frozen_teacher(start, context)
     context = replace(context, teacher=Ensemble([tuned, frozen]))
-    return Ground(start, context, judged, {FINE_TUNED: tuned, FROZEN: frozen})
+    return Ground(start, context, judged, {FINE_TUNED: tuned, FROZEN: frozen}, seconds)
 
 
 def made(entry: Entry, base: Ground, names: Mapping[str, Entry]) -> tuple[Artifact, float]:
@@ -95,27 +100,32 @@ def made(entry: Entry, base: Ground, names: Mapping[str, Entry]) -> tuple[Artifa
 
 def measured(entry: Entry, base: Ground, names: Mapping[str, Entry], work: Path) -> dict[str, Any]:
     artifact, seconds = made(entry, base, names)
+    seconds += base.seconds if entry.name == FINE_TUNED else 0.0
     if not (artifact.folder / "model.onnx").exists():
         artifact = ExportOnnx().apply(artifact, base.context)
     context = base.context
     settings = context.task.settings(context.columns, context.out_of_scope)
-    draft = write_draft(work / "measured.attar", artifact, context.task, settings, "measured")
+    path = draft_path(work, artifact.fingerprint)
+    draft = write_draft(path, artifact, context.task, settings, "measured")
     predictor = Predictor(draft)
     answers = predictor([row.text for row in base.rows])
     figures = context.task.metrics(base.rows, answers, context.out_of_scope)
-    latency = latency_summary(latency_times(predictor))["p50_ms"]
     return {
         "entry": entry.name,
         "family": entry.family,
+        "steps": repr(entry.steps),
         "fingerprint": artifact.fingerprint,
         "mb": draft.size_bytes / 1e6,
-        "latency_ms": latency,
         "seconds": seconds,
         "rows": len(base.rows),
         "figures": {key: value for key, value in figures.items() if value is not None},
         "right": [a.label == row.label for a, row in zip(answers, base.rows, strict=True)],
         "remark": entry.remark,
     }
+
+
+def draft_path(work: Path, fingerprint: str) -> Path:
+    return work / "drafts" / f"{fingerprint}.attar"
 
 
 def table(found: list[dict[str, Any]]) -> list[str]:
@@ -141,7 +151,7 @@ def table(found: list[dict[str, Any]]) -> list[str]:
 def run_set(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     work = options.work / f"passes-{options.rows}"
     folder = work / name
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "drafts").mkdir(parents=True, exist_ok=True)
     path = folder / "measured.jsonl"
     done: dict[str, dict[str, Any]] = {}
     if path.exists():
@@ -154,7 +164,7 @@ def run_set(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     for entry in ENTRIES:
         if entry.family not in options.families and entry.name != FINE_TUNED:
             continue
-        if entry.name not in done:
+        if entry.name not in done or done[entry.name].get("steps") != repr(entry.steps):
             say(f"{name}: {entry.name}")
             found = measured(entry, base, names, folder)
             with path.open("a", encoding="utf-8") as file:
@@ -163,6 +173,10 @@ def run_set(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
             accuracy = 100 * found["figures"].get("accuracy", float("nan"))
             say(f"{name}: {entry.name}: {found['mb']:.2f} MB, {accuracy:.2f} %")
         results.append(done[entry.name])
+    say(f"{name}: latency of {len(results)} models")
+    for found in results:
+        predictor = load(draft_path(folder, found["fingerprint"]))
+        found["latency_ms"] = latency_summary(latency_times(predictor))["p50_ms"]
     return results
 
 

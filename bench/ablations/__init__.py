@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ablations import chain, distillation, pruning, quantization, vocabulary
+from ablations import chain, distillation, pruning, quantization, starts, vocabulary
 from ablations.entry import Entry
 
 ENTRIES: tuple[Entry, ...] = (
     *chain.ENTRIES,
+    *starts.ENTRIES,
     *distillation.ENTRIES,
     *vocabulary.ENTRIES,
     *pruning.ENTRIES,

@@ -96,11 +96,11 @@ def frequent_lines(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _symbols(text: str) -> Defect | None:
-    solid = [c for c in text if not c.isspace()]
+    words = text.split()
+    solid = "".join(words)
     letters = sum(map(str.isalpha, solid))
     if letters < MIN_LETTERS * len(solid):
         return reasons.SYMBOLS, f"{letters} of {len(solid)} characters are letters"
-    words = text.split()
     marks = text.count("#") + text.count("…") + text.count("...")
     if len(words) >= FEW_WORDS and marks > MAX_SYMBOLS * len(words):
         return reasons.SYMBOLS, f"{marks} number signs and ellipses in {len(words)} words"
