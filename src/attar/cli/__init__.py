@@ -19,6 +19,7 @@ from attar.cli.curate import curate
 from attar.cli.frontier import frontier
 from attar.cli.predict import predict
 from attar.cli.report import report
+from attar.cli.serve import serve
 from attar.cli.verify import verify
 from attar.errors import AttarError
 
@@ -29,7 +30,7 @@ def commands() -> None:
     """Turn a task, your data and a budget into a small language model you own."""
 
 
-for _command in (build, predict, report, verify, curate, frontier, audit):
+for _command in (build, predict, serve, report, verify, curate, frontier, audit):
     commands.add_command(_command)
 
 

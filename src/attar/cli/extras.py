@@ -9,6 +9,7 @@ from attar.errors import MissingExtraError
 PROBES = {
     "train": ("torch", "transformers", "onnx", "sklearn", "cleanlab", "rich"),
     "verify": ("scipy", "rich"),
+    "serve": ("starlette", "uvicorn", "msgspec", "httpx", "prometheus_client"),
 }
 
 

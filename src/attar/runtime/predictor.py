@@ -46,10 +46,13 @@ class Predictor:
     included, that run at once. A dynamically quantized model scales activations over
     the whole batch, so in a batch a text's neighbors move its score (by up to 0.07 on
     Banking77) and now and then its label. The default runs every text alone: the same
-    text, the same answer.
+    text, the same answer. only_exact: run texts together only where the model is of a
+    kind whose batches change nothing beyond rounding (`Engine.mixes_rows`).
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 1, batch_tokens: int = 1) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int = 1, batch_tokens: int = 1, only_exact: bool = False
+    ) -> None:
         if threads < 1 or batch_tokens < 1:
             raise ValueError("threads and batch_tokens are at least 1")
         self.path = bundle.path
@@ -69,6 +72,8 @@ class Predictor:
             self._task.check_manifest(self.manifest)
             self._tokenizer = _load_tokenizer(bundle, self._max_length, self._most_windows, overlap)
             self._engine = _load_engine(bundle, threads)
+            if only_exact and self._engine.mixes_rows:
+                self._batch_tokens = 1
             self._distance = _load_distance(bundle, len(self.labels))
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
             outputs = self._run([self._encode("")])

@@ -13,7 +13,13 @@ from attar.types import Outputs
 
 
 class Engine(Protocol):
-    """Runs the weights of one part. Made without arguments, then loaded once."""
+    """Runs the weights of one part. Made without arguments, then loaded once.
+
+    mixes_rows: whether the other rows of a batch can move a row's outputs by more than
+    rounding does.
+    """
+
+    mixes_rows: bool
 
     def load(self, files: Mapping[str, bytes], threads: int) -> None:
         """Take the part's files. Raises BundleError when they cannot be run."""

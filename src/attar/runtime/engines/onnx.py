@@ -27,6 +27,9 @@ class OnnxEngine:
         if len(files) != 1:
             raise BundleError(f"the engine onnxruntime takes one file, not {', '.join(files)}")
         (name, content), *_ = files.items()
+        # Its one scale for a whole tensor of activations is shared by all rows of a batch. The
+        # name of an operator stands in the file as it is.
+        self.mixes_rows = b"DynamicQuantizeLinear" in content
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

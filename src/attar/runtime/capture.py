@@ -1,0 +1,140 @@
+"""Requests and answers as JSON lines, in the form that `attar build` reads.
+
+A line has the `text`, and a `label` where somebody better than the model gave one: the large
+model it fell back to, or a person who corrected it. The model's own answers are under
+`predicted`, so that nothing is ever trained to repeat itself by accident: as train rows,
+lines without a label are dropped, and as unlabeled rows all of them are texts.
+
+Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
+is full they are lost and counted. Files are rotated by size. They are readable by their
+owner alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import Any, BinaryIO
+
+from attar.errors import OutputError
+
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+MOST_WAITING = 10_000  # rows
+FLUSHED_AFTER_S = 0.5
+TEXTS = ("text", "conversation")  # what redaction looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """bytes: of a file, after which the next is begun. files: so many are kept."""
+
+    bytes: int = 100_000_000
+    files: int = 10
+
+
+class Capture:
+    """Appends to `path`; older rows are in path.1, path.2, … Raises OutputError where the
+    file cannot be opened.
+
+    sample: share of the rows offered that are written. redact: text in, text out, run in
+    the writing thread. count: told of "written", "lost" and "failed" rows.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        sample: float = 1.0,
+        rotation: Rotation | None = None,
+        redact: Callable[[str], str] | None = None,
+        count: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
+        self.path = Path(path)
+        self._sample = sample
+        self._rotation = rotation or Rotation()
+        self._redact = redact
+        self._count = count
+        self._queue: Queue[Mapping[str, Any] | None] = Queue(MOST_WAITING)
+        self._file = self._opened()
+        self._thread = threading.Thread(target=self._write_all, name="attar-capture", daemon=True)
+        self._thread.start()
+
+    def offer(self, row: Mapping[str, Any], always: bool = False) -> None:
+        """Write a row when there is time for it. always: whatever the sample says."""
+        if not always and self._sample < 1 and random.random() >= self._sample:
+            return
+        try:
+            self._queue.put_nowait(row)
+        except Full:
+            self._count("lost")
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        try:
+            while True:
+                try:
+                    row = self._queue.get(timeout=FLUSHED_AFTER_S)
+                except Empty:
+                    self._file.flush()
+                    continue
+                if row is None:
+                    return
+                self._write(row)
+        finally:
+            self._file.close()
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        try:
+            if self._redact is not None:
+                row = {k: self._redacted(v) if k in TEXTS else v for k, v in row.items()}
+            line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+            if self._file.tell() and self._file.tell() + len(line) > self._rotation.bytes:
+                self._rotate()
+            self._file.write(line)
+            self._count("written")
+        except Exception:  # a full disk, a text the redaction fails on: the service goes on
+            self._count("failed")
+
+    def _redacted(self, value: Any) -> Any:
+        assert self._redact is not None
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, list):
+            return [self._redacted(one) for one in value]
+        if isinstance(value, dict):
+            return {key: self._redacted(one) for key, one in value.items()}
+        return value
+
+    def _rotate(self) -> None:
+        self._file.close()
+        for number in range(self._rotation.files - 1, 0, -1):
+            older = self._numbered(number)
+            if older.exists():
+                if number + 1 >= self._rotation.files:
+                    older.unlink()
+                else:
+                    os.replace(older, self._numbered(number + 1))
+        if self._rotation.files > 1:
+            os.replace(self.path, self._numbered(1))
+        else:
+            self.path.unlink()
+        self._file = self._opened()
+
+    def _numbered(self, number: int) -> Path:
+        # The number before the suffix, by which attar build knows the kind of file.
+        return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return os.fdopen(os.open(self.path, APPEND, 0o600), "ab")
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error

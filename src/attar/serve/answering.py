@@ -1,0 +1,177 @@
+"""One model's line: texts wait in it, and threads answer what has gathered.
+
+There is no waiting for a batch to fill. A thread takes whatever has come while the last
+batch ran, so that batches grow with the load and a lone request is answered at once (on
+the event loop itself where that is quicker than handing it over). What cannot be answered
+before its deadline is refused when it comes, not when it is late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Literal
+
+from attar.runtime.predictor import Predictor
+from attar.serve.wire import HttpError
+
+Want = Literal["label", "embed"]
+PIECE = 16  # texts of one request that are taken together: others get their turn between
+MOST_TOGETHER = 32  # texts that a thread takes at once
+AT_ONCE_S = 0.003  # a lone text that takes at most so long is answered on the event loop
+FIRST_GUESS_S = 0.002  # of a text, until some were timed
+MEMORY = 0.1  # weight of the newest measurement in the running mean
+
+
+class Job:
+    """Some texts of one request. deadline: on the clock of time.monotonic()."""
+
+    __slots__ = ("deadline", "future", "texts", "want")
+
+    def __init__(
+        self, texts: Sequence[str], want: Want, deadline: float, future: asyncio.Future[Any]
+    ) -> None:
+        self.texts, self.want, self.deadline, self.future = texts, want, deadline, future
+
+    @property
+    def useless(self) -> bool:
+        return self.future.cancelled()
+
+
+class Answering:
+    """Owned by the event loop that made it: all methods but the threads' run there.
+
+    observe: told of each batch, (texts, seconds). workers: threads.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        most_waiting: int,
+        workers: int,
+        observe: Callable[[int, float], None],
+    ) -> None:
+        self.predictor = predictor  # replaced when the bundle is
+        self.waiting = 0  # texts, those being answered included
+        self.seconds_a_text = FIRST_GUESS_S
+        self._most_waiting = most_waiting
+        self._workers = workers
+        self._observe = observe
+        self._loop = asyncio.get_running_loop()
+        self._gathered: list[Job] = []  # in this turn of the loop
+        self._line: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"attar-{n}", daemon=True)
+            for n in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def wait_s(self) -> float:
+        """How long a text that came now would wait, about."""
+        return self.waiting * self.seconds_a_text / self._workers
+
+    async def answer(self, texts: Sequence[str], want: Want, deadline: float) -> list[Any]:
+        """Predictions or embeddings, in order. Raises HttpError: 429 where the line is too
+        long for the deadline, 504 where it has passed."""
+        seconds = self.wait_s
+        if (
+            self.waiting + len(texts) > self._most_waiting
+            or time.monotonic() + seconds + self.seconds_a_text > deadline
+        ):
+            raise HttpError.busy(seconds)
+        jobs = [
+            Job(texts[at : at + PIECE], want, deadline, self._loop.create_future())
+            for at in range(0, len(texts), PIECE)
+        ]
+        self.waiting += len(texts)
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered += jobs
+        if len(jobs) == 1:
+            only: list[Any] = await jobs[0].future
+            return only
+        try:
+            parts = await asyncio.gather(*(job.future for job in jobs))
+        except BaseException:
+            for job in jobs:
+                job.future.cancel()
+            raise
+        return [answer for part in parts for answer in part]
+
+    def close(self) -> None:
+        """Let the threads end when the line is empty."""
+        for _ in self._threads:
+            self._line.put(None)
+
+    def _hand_over(self) -> None:
+        """Pass on what this turn of the loop has gathered; answer a lone quick text here."""
+        jobs, self._gathered = self._gathered, []
+        alone = len(jobs) == 1 and len(jobs[0].texts) == self.waiting == 1
+        if alone and self.seconds_a_text <= AT_ONCE_S and not jobs[0].useless:
+            self._deliver(*self._answered(jobs))
+            return
+        for job in jobs:
+            self._line.put(job)
+
+    def _work(self) -> None:
+        """A thread: take what has gathered, answer it, give it back in one go."""
+        while (job := self._line.get()) is not None:
+            jobs, count = [job], len(job.texts)
+            with contextlib.suppress(Empty):
+                while count < MOST_TOGETHER and self._line.qsize() >= self._workers:
+                    another = self._line.get_nowait()
+                    if another is None:
+                        self._line.put(None)
+                        break
+                    jobs.append(another)
+                    count += len(another.texts)
+            results = self._answered(jobs)
+            # The loop is gone where the server ends without draining.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._deliver, *results)
+
+    def _answered(self, jobs: list[Job]) -> tuple[list[tuple[Job, Any]], int, float]:
+        """(each job with its answers or an error, texts run, seconds)."""
+        predictor, now, started = self.predictor, time.monotonic(), time.perf_counter()
+        results: list[tuple[Job, Any]] = []
+        texts = 0
+        for want in ("label", "embed"):
+            chosen = [job for job in jobs if job.want == want and not job.useless]
+            late = [job for job in chosen if job.deadline < now]
+            results += [(job, HttpError.late()) for job in late]
+            chosen = [job for job in chosen if job.deadline >= now]
+            if not chosen:
+                continue
+            asked = [text for job in chosen for text in job.texts]
+            texts += len(asked)
+            try:
+                found = predictor(asked) if want == "label" else predictor.embed(asked)
+            except Exception as error:  # whatever it is, nobody may wait for ever
+                results += [(job, error) for job in chosen]
+                continue
+            at = 0
+            for job in chosen:
+                results.append((job, found[at : at + len(job.texts)]))
+                at += len(job.texts)
+        done = {id(job) for job, _ in results}
+        results += [(job, None) for job in jobs if id(job) not in done]
+        return results, texts, time.perf_counter() - started
+
+    def _deliver(self, results: list[tuple[Job, Any]], texts: int, seconds: float) -> None:
+        for job, result in results:
+            self.waiting -= len(job.texts)
+            if job.future.done():
+                continue
+            if isinstance(result, Exception):
+                job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
+        if texts:
+            self.seconds_a_text += MEMORY * (seconds / texts - self.seconds_a_text)
+            self._observe(texts, seconds)

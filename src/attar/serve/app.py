@@ -1,0 +1,158 @@
+"""The application: operations behind the gate, with what runs beside them.
+
+`make_app` gives an ASGI application, which `run` serves with uvicorn. Bundles are opened
+before the first request and looked at again every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from attar.errors import AttarError
+from attar.runtime.capture import Capture, Rotation
+from attar.serve import live, native, neighbors, openai_chat, openai_other
+from attar.serve.gate import Gate, log
+from attar.serve.metering import Metering
+from attar.serve.openapi import describe
+from attar.serve.operations import Operation
+from attar.serve.service import Service
+from attar.serve.settings import Settings
+from attar.serve.wire import HttpError, reply
+
+OPERATIONS: tuple[Operation, ...] = (
+    *native.OPERATIONS,
+    *openai_other.OPERATIONS,
+    *openai_chat.OPERATIONS,
+    *neighbors.OPERATIONS,
+)
+
+
+def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> Starlette:
+    """The application of these settings. redact: what capture does to a text, if anything."""
+    fallback = settings.fallback
+    metering = Metering(fallback.input_usd, fallback.output_usd) if fallback else Metering()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        service = Service(settings, _capture(settings, redact, metering), metering)
+        app.state.service = service
+        watcher = asyncio.create_task(_watch(service))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await service.close()
+
+    described = describe(OPERATIONS, list(settings.models), bool(settings.keys))
+    routes: list[BaseRoute] = [
+        *(operation.route() for operation in OPERATIONS),
+        WebSocketRoute("/v1/stream", live.stream),
+        Route("/openapi.json", _constant(described)),
+    ]
+    middleware = [Middleware(Gate, settings.keys, metering, log_requests=settings.log_requests)]
+    if settings.cors:
+        middleware.insert(
+            0,
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.cors),
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-Id", "X-Deadline-Ms"],
+                expose_headers=["X-Request-Id", "Retry-After"],
+            ),
+        )
+    return Starlette(
+        routes=routes,
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error, Exception: _crash},
+    )
+
+
+class Serving(uvicorn.Server):
+    """uvicorn, which on SIGTERM finishes what it has begun; readiness ends at once."""
+
+    def __init__(self, app: Starlette, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws_max_size=settings.limits.body_bytes,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=int(settings.limits.drain_s) or None,
+                ssl_certfile=settings.certificate,
+                ssl_keyfile=settings.private_key,
+            )
+        )
+        self._state = app.state
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        service = getattr(self._state, "service", None)
+        if service is not None:
+            service.draining = True
+        super().handle_exit(sig, frame)
+
+
+def run(settings: Settings, redact: Callable[[str], str] | None = None) -> None:
+    """Serve until a signal ends it. Raises AttarError where it cannot begin."""
+    Serving(make_app(settings, redact), settings).run()
+
+
+async def _watch(service: Service) -> None:
+    while True:
+        await asyncio.sleep(service.settings.reload_s)
+        for served in service.models.values():
+            try:
+                if await served.reload_if_changed():
+                    log("reloaded", model=served.name, sha256=served.predictor.content_sha256)
+            except AttarError as error:
+                log("reload_refused", model=served.name, message=str(error))
+
+
+def _capture(
+    settings: Settings, redact: Callable[[str], str] | None, metering: Metering
+) -> Capture | None:
+    wanted = settings.capture
+    if wanted is None:
+        return None
+    return Capture(
+        wanted.path,
+        wanted.sample,
+        Rotation(int(wanted.megabytes * 1e6), wanted.files),
+        redact if wanted.redact else None,
+        lambda outcome: metering.captured.labels(outcome).inc(),
+    )
+
+
+def _constant(content: object) -> Callable[[Request], Response]:
+    return lambda request: reply(content)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code, message = {
+        404: ("not_found", "there is no such route; they are listed at /openapi.json"),
+        405: ("method_not_allowed", "the route takes another method"),
+    }.get(error.status_code, ("http_error", str(error.detail)))
+    return HttpError(error.status_code, code, message, headers=error.headers).response()
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    log("error", request_id=getattr(request.state, "request_id", None), kind=type(error).__name__)
+    return HttpError(500, "internal_error", "the server failed on this request").response()

@@ -1,0 +1,185 @@
+"""What stands before every route: request ids, keys, rates, the log and the counters.
+
+Pure ASGI, because it also guards WebSockets and must cost little. It never logs a text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attar.serve.metering import Metering
+from attar.serve.settings import Key
+from attar.serve.wire import HttpError
+
+OPEN = frozenset({"/healthz", "/readyz"})  # what an orchestrator asks without a key
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `rate` tokens a second, `burst` at most."""
+
+    rate: float
+    burst: float
+    tokens: float
+    filled: float
+
+    def take(self, now: float) -> float:
+        """Take a token and return 0, or return the seconds until there is one."""
+        self.tokens = min(self.burst, self.tokens + (now - self.filled) * self.rate)
+        self.filled = now
+        if self.tokens >= 1:
+            self.tokens -= 1
+            return 0.0
+        return (1 - self.tokens) / self.rate
+
+
+class Gate:
+    """keys: none lets everybody in. log_requests: a line for each request."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Iterable[Key],
+        metering: Metering,
+        open_paths: frozenset[str] = OPEN,
+        log_requests: bool = True,
+    ) -> None:
+        self._app = app
+        self._metering = metering
+        self._open = open_paths
+        self._log = log_requests
+        # By hash: how long a look-up takes tells nothing about the key.
+        self._keys = {key.sha256: key for key in keys}
+        self._buckets = {
+            key.sha256: Bucket(key.requests_per_second, key.burst, key.burst, time.monotonic())
+            for key in self._keys.values()
+            if key.requests_per_second is not None
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            elif message["type"] == "websocket.accept":
+                status = 101
+            await send(message)
+
+        name = None
+        try:
+            try:
+                name = self._admitted(scope, headers)
+            except HttpError as error:
+                status = error.status
+                await _refuse(scope, receive, noting, error)
+                return
+            await self._app(scope, receive, noting)
+        finally:
+            seconds = time.perf_counter() - started
+            route = _template(scope)
+            self._metering.requests.labels(route, str(status)).inc()
+            if scope["type"] == "http":
+                self._metering.seconds.labels(route).observe(seconds)
+            if self._log:
+                log(
+                    "request",
+                    request_id=request_id,
+                    method=scope.get("method", "WS"),
+                    route=route,
+                    status=status,
+                    ms=round(1000 * seconds, 2),
+                    key=name,
+                )
+
+    def _admitted(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+        """The name of the key, None where none is needed. Raises HttpError."""
+        if not self._keys or scope["path"] in self._open:
+            return None
+        presented = _presented(scope, headers)
+        if presented is None:
+            raise HttpError(
+                401, "no_key", "this server needs a key: Authorization: Bearer KEY",
+                headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+        digest = hashlib.sha256(presented).hexdigest()
+        key = self._keys.get(digest)
+        if key is None:
+            raise HttpError(
+                401, "wrong_key", "the key is not one of this server's",
+                headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+        bucket = self._buckets.get(digest)
+        if bucket is not None:
+            wait = bucket.take(time.monotonic())
+            if wait:
+                raise HttpError(
+                    429, "rate_limited",
+                    f"the key {key.name!r} may ask {key.requests_per_second:g} times a second",
+                    headers={"Retry-After": str(max(1, round(wait + 0.5)))},
+                )  # fmt: skip
+        return key.name
+
+
+def log(event: str, **fields: Any) -> None:
+    """One JSON object a line, on standard error."""
+    entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
+    sys.stderr.write(msgspec.json.encode({**entry, **fields}).decode() + "\n")
+
+
+def _presented(scope: Scope, headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The key of a request: a bearer token, `api-key` as Azure's clients send it; browsers,
+    whose WebSockets cannot send headers, name it as a subprotocol after "attar.key."."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer" and token:
+        return token.strip()
+    if b"api-key" in headers:
+        return headers[b"api-key"]
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith("attar.key."):
+            return str(protocol).removeprefix("attar.key.").encode()
+    return None
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if _SAFE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+
+
+def _template(scope: Scope) -> str:
+    """The route's path with its parameters' names, not their values."""
+    return getattr(scope.get("route"), "path", None) or "(no such route)"
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: HttpError) -> None:
+    if scope["type"] == "websocket":
+        # Before the handshake is accepted this becomes a 403.
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": error.code})
+        return
+    await error.response()(scope, receive, send)

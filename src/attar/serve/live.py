@@ -1,0 +1,146 @@
+"""WebSocket /v1/stream: a text that is still being typed or spoken.
+
+The client sends `{"text": "where is my", "final": false}` whenever it knows more of the text,
+the whole of it so far. Only the newest text is answered; what a newer one has overtaken is
+skipped, so that answers never lag behind. Each answer names the `sequence` of the message
+it is for (its number from 1), and is `stable` when the last answers had the same label.
+`"final": true` ends an utterance: its answer goes the whole way, through the fallback too.
+The model is named in the address: `/v1/stream?model=desk`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from attar.serve.service import Asked, Served, Service
+from attar.serve.wire import HttpError
+
+STABLE_AFTER = 3  # answers with the same label, none of them an abstention
+
+
+class Partial(Struct, forbid_unknown_fields=True):
+    text: str
+    final: bool = False
+
+
+class Utterance:
+    """The newest text of one connection, and the answers so far."""
+
+    def __init__(self) -> None:
+        self.newest: tuple[int, Partial] | None = None
+        self.finals: list[tuple[int, Partial]] = []
+        self.changed = asyncio.Event()
+        self.labels: list[str | None] = []
+
+    def put(self, sequence: int, partial: Partial) -> None:
+        if partial.final:
+            self.finals.append((sequence, partial))
+            self.newest = None
+        else:
+            self.newest = (sequence, partial)
+        self.changed.set()
+
+    async def take(self) -> tuple[int, Partial]:
+        while True:
+            if self.finals:
+                return self.finals.pop(0)
+            if self.newest is not None:
+                found, self.newest = self.newest, None
+                return found
+            self.changed.clear()
+            await self.changed.wait()
+
+    def stable(self, label: str | None, final: bool) -> bool:
+        self.labels.append(label)
+        last = self.labels[-STABLE_AFTER:]
+        steady = len(last) == STABLE_AFTER and label is not None and len(set(last)) == 1
+        if final:
+            self.labels.clear()
+        return steady or final
+
+
+async def stream(websocket: WebSocket) -> None:
+    service: Service = websocket.app.state.service
+    key = [p for p in websocket.scope.get("subprotocols", ()) if p.startswith("attar.key.")]
+    await websocket.accept(subprotocol=key[0] if key else None)
+    try:
+        served = service.find(websocket.query_params.get("model"), "label")
+        utterance = Utterance()
+        answering = asyncio.create_task(_answer(service, served, websocket, utterance))
+        try:
+            await _receive(service, websocket, utterance)
+        finally:
+            answering.cancel()
+            with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await answering
+    except HttpError as error:
+        await _send(websocket, error.to_json())
+        await _close(websocket, 1008)
+    except WebSocketDisconnect:
+        pass
+
+
+async def _receive(service: Service, websocket: WebSocket, utterance: Utterance) -> None:
+    sequence = 0
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        content = message.get("text") or message.get("bytes") or b""
+        sequence += 1
+        try:
+            partial = msgspec.json.decode(content, type=Partial)
+            service.check_texts([partial.text], "text")
+        except msgspec.DecodeError as error:
+            raise HttpError(422, "invalid_field", f"message {sequence}: {error}") from None
+        if service.draining:
+            raise HttpError(503, "draining", "this server is shutting down")
+        utterance.put(sequence, partial)
+
+
+async def _answer(
+    service: Service, served: Served, websocket: WebSocket, utterance: Utterance
+) -> None:
+    request_id = websocket.state.request_id
+    while True:
+        sequence, partial = await utterance.take()
+        asked = Asked(f"{request_id}.{sequence}", service.deadline({}))
+        try:
+            found = await _answered(service, served, partial, asked)
+        except HttpError as error:
+            await _send(websocket, {"sequence": sequence, **error.to_json()})
+            continue
+        label = None if found["abstained"] else str(found.get("label", found.get("labels")))
+        found |= {
+            "sequence": sequence,
+            "final": partial.final,
+            "stable": utterance.stable(label, partial.final),
+        }
+        await _send(websocket, found)
+
+
+async def _answered(
+    service: Service, served: Served, partial: Partial, asked: Asked
+) -> dict[str, Any]:
+    if partial.final:
+        (answer,) = await service.predict(served, [partial.text], asked)
+        return answer.to_json()
+    (prediction,) = await served.answering.answer([partial.text], "label", asked.deadline)
+    found: dict[str, Any] = prediction.to_json()
+    return {**found, "answered_by": "nobody" if prediction.abstained else "model"}
+
+
+async def _send(websocket: WebSocket, content: Any) -> None:
+    if websocket.application_state == WebSocketState.CONNECTED:
+        await websocket.send_text(msgspec.json.encode(content).decode())
+
+
+async def _close(websocket: WebSocket, code: int) -> None:
+    with contextlib.suppress(RuntimeError):
+        await websocket.close(code)

@@ -1,0 +1,199 @@
+"""OpenAI's /v1/models, /v1/embeddings and /v1/moderations.
+
+Moderations answer with the model's own labels as categories: `flagged` where it names one
+and does not abstain. Reference: OpenAI's API reference.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from starlette.requests import Request
+
+from attar.serve.native import ASKING
+from attar.serve.operations import Operation, asked, unless_gone
+from attar.serve.service import Answer, Served, Service
+from attar.serve.wire import HttpError
+from attar.types import Prediction
+
+
+class ModelEntry(Struct):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    task: str
+    capabilities: list[str]
+    labels: list[str]
+    content_sha256: str
+    size_bytes: int
+    aliases: list[str]
+
+
+class ModelList(Struct):
+    object: Literal["list"]
+    data: list[ModelEntry]
+
+
+class EmbeddingRequest(Struct):
+    model: str
+    input: str | list[Any]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Embedding(Struct):
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingList(Struct):
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: dict[str, int]
+
+
+class ModerationRequest(Struct):
+    input: str | list[Any]
+    model: str | None = None
+
+
+class Moderation(Struct):
+    flagged: bool
+    categories: dict[str, bool]
+    category_scores: dict[str, float]
+    attar: dict[str, Any] | UnsetType = UNSET
+
+
+class ModerationList(Struct):
+    id: str
+    model: str
+    results: list[Moderation]
+
+
+def entry(served: Served) -> dict[str, Any]:
+    predictor = served.predictor
+    return {
+        "id": served.name,
+        "object": "model",
+        "created": served.loaded,
+        "owned_by": "attar",
+        "task": predictor.manifest["task"],
+        "capabilities": list(predictor.capabilities),
+        "labels": list(predictor.labels),
+        "content_sha256": predictor.content_sha256,
+        "size_bytes": served.bundle.size_bytes,
+        "aliases": list(served.model.aliases),
+    }
+
+
+async def models(service: Service, request: Request, body: None) -> Any:
+    return {"object": "list", "data": [entry(served) for served in service.models.values()]}
+
+
+async def model(service: Service, request: Request, body: None) -> Any:
+    name = request.path_params["model"]
+    for served in service.models.values():
+        if name == served.name or name in served.model.aliases:
+            return entry(served)
+    raise HttpError(404, "model_not_found", f"there is no model {name[:80]!r}", param="model")
+
+
+async def embeddings(service: Service, request: Request, body: EmbeddingRequest) -> Any:
+    served = service.find(body.model, "embed")
+    texts = _texts(body.input)
+    service.check_texts(texts, "input")
+    rows = await unless_gone(request, service.embed(served, texts, asked(service, request)))
+    width = rows.shape[1]
+    if body.dimensions not in (None, width):
+        raise HttpError(400, "unsupported_value", f"dimensions: this model has {width}",
+                      param="dimensions")  # fmt: skip
+    as_text = body.encoding_format == "base64"
+    data = [
+        {
+            "object": "embedding",
+            "index": i,
+            # Little-endian float32, as the clients decode them.
+            "embedding": base64.b64encode(row.astype("<f4").tobytes()).decode()
+            if as_text
+            else row.tolist(),
+        }
+        for i, row in enumerate(rows)
+    ]
+    read = sum(served.predictor.count_tokens(text) for text in texts)
+    return {
+        "object": "list", "data": data, "model": served.name,
+        "usage": {"prompt_tokens": read, "total_tokens": read},
+    }  # fmt: skip
+
+
+async def moderations(service: Service, request: Request, body: ModerationRequest) -> Any:
+    served = service.find(body.model, "label")
+    texts = _texts(body.input)
+    service.check_texts(texts, "input")
+    answers = await unless_gone(request, service.predict(served, texts, asked(service, request)))
+    return {
+        "id": f"modr-{uuid.uuid4().hex}",
+        "model": served.name,
+        "results": [_moderation(served, answer) for answer in answers],
+    }
+
+
+def _moderation(served: Served, answer: Answer) -> dict[str, Any]:
+    prediction = answer.prediction
+    scores = dict.fromkeys(served.predictor.labels, 0.0) | scores_of(prediction)
+    answered = answer.answered_by in ("model", "fallback")
+    named: tuple[str, ...] = ()
+    if answered:
+        named = (answer.label,) if answer.answered_by == "fallback" else prediction.named
+    return {
+        "flagged": bool(named),
+        "categories": {label: label in named for label in scores},
+        "category_scores": {label: round(score, 6) for label, score in scores.items()},
+        "attar": answer.to_json(),
+    }
+
+
+def scores_of(prediction: Prediction) -> dict[str, float]:
+    """Label -> score, as far as the answer holds them."""
+    found = dict(prediction.alternatives)
+    several = getattr(prediction, "labels", None)
+    found |= {prediction.label: prediction.score} if several is None else dict(several)
+    return {str(label): float(score) for label, score in found.items()}
+
+
+def _texts(given: str | list[Any]) -> list[str]:
+    if isinstance(given, str):
+        return [given]
+    texts = [
+        one["text"] if isinstance(one, dict) and isinstance(one.get("text"), str) else one
+        for one in given
+    ]
+    if any(isinstance(one, int | list) for one in texts):
+        raise HttpError(
+            400, "token_ids",
+            "input holds token ids, which only the tokenizer that made them can read; send texts "
+            "(LangChain: check_embedding_ctx_length=False)", param="input",
+        )  # fmt: skip
+    if not all(isinstance(one, str) for one in texts):
+        raise HttpError(400, "not_text", "input: expected a text or a list of texts", param="input")
+    return texts
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/models", "models", "The models that are served.", models,
+              gives=ModelList, errors=(401, 429), tag="OpenAI"),
+    Operation("GET", "/v1/models/{model}", "model", "One model.", model,
+              gives=ModelEntry, errors=(401, 404, 429), tag="OpenAI"),
+    Operation("POST", "/v1/embeddings", "embeddings", "Embeddings of texts.", embeddings,
+              EmbeddingRequest, EmbeddingList, errors=ASKING, tag="OpenAI",
+              example={"model": "desk", "input": ["where is my parcel?"]}),
+    Operation("POST", "/v1/moderations", "moderations", "The model's labels as categories.",
+              moderations, ModerationRequest, ModerationList, errors=ASKING, tag="OpenAI",
+              example={"model": "desk", "input": "where is my parcel?"}),
+)  # fmt: skip

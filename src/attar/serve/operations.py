@@ -1,0 +1,71 @@
+"""What a server can be asked: one record an operation, from which routes and OpenAPI follow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from attar.serve.service import Asked, Service
+from attar.serve.wire import JSON, HttpError, read, reply
+
+GRACE_S = 0.25  # an answer that takes longer is watched for a client that goes away
+Handler = Callable[[Service, Request, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """takes, gives: msgspec types of the bodies; None for no body, or one that is no JSON.
+    media: of the answer. errors: statuses besides 200 that it answers with, all in the one
+    shape. example: of the body taken. capability: what a model must have for it."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handler: Handler
+    takes: Any = None
+    gives: Any = None
+    media: str = JSON
+    errors: Sequence[int] = ()
+    example: Any = None
+    answer_example: Any = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tag: str = "attar"
+
+    def route(self) -> Route:
+        async def endpoint(request: Request) -> Response:
+            service: Service = request.app.state.service
+            try:
+                body = None
+                if self.takes is not None:
+                    body = await read(request, self.takes, service.settings.limits.body_bytes)
+                found = await self.handler(service, request, body)
+            except HttpError as error:
+                return error.response()
+            return found if isinstance(found, Response) else reply(found)
+
+        return Route(self.path, endpoint, methods=[self.method], name=self.name)
+
+
+def asked(service: Service, request: Request, conversation: Sequence[Any] = ()) -> Asked:
+    return Asked(request.state.request_id, service.deadline(request.headers), tuple(conversation))
+
+
+async def unless_gone(request: Request, work: Awaitable[Any]) -> Any:
+    """The result of `work`, which is canceled when the client goes away meanwhile."""
+    task = asyncio.ensure_future(work)
+    started = time.monotonic()
+    done, _ = await asyncio.wait({task}, timeout=GRACE_S)
+    while not done:
+        if await request.is_disconnected():
+            task.cancel()
+            raise HttpError(499, "client_gone", f"gone after {time.monotonic() - started:.2f} s")
+        done, _ = await asyncio.wait({task}, timeout=GRACE_S)
+    return task.result()

@@ -1,0 +1,382 @@
+"""What the routes ask: a text answered by a model, and by whom else where it abstains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import numpy as np
+
+from attar.bundle import Bundle, read_bundle
+from attar.errors import AttarError
+from attar.registry import did_you_mean
+from attar.runtime.capture import Capture
+from attar.runtime.cascade import (
+    Circuit,
+    LargeModel,
+    NoAnswerError,
+    PersonDesk,
+    Secret,
+    Spending,
+)
+from attar.runtime.predictor import Predictor
+from attar.serve.answering import Answering
+from attar.serve.metering import Metering
+from attar.serve.settings import Model, Settings, secret
+from attar.serve.wire import HttpError
+from attar.types import Prediction
+
+AnsweredBy = Literal["model", "fallback", "person", "nobody"]
+ABSTAINED = "abstained"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request brings besides its texts. deadline: on the clock of time.monotonic().
+    conversation: what a person should see of it, messages of role and content."""
+
+    request_id: str
+    deadline: float
+    conversation: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """label: of whoever answered; the model's best guess where nobody did. note: why the
+    one who should have answered did not."""
+
+    prediction: Prediction
+    label: str
+    answered_by: AnsweredBy
+    note: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.prediction.to_json()
+        if self.answered_by == "fallback":
+            found["label"] = self.label
+        found["answered_by"] = self.answered_by
+        if self.note:
+            found["note"] = self.note
+        return found
+
+
+class Served:
+    """A bundle that is being served; reloaded when its file changes."""
+
+    def __init__(self, name: str, model: Model, settings: Settings, metering: Metering) -> None:
+        self.name, self.model = name, model
+        self._settings, self._metering = settings, metering
+        self._threads, self._tokens = settings.threads, settings.limits.batch_tokens
+        self.path = Path(model.path)
+        self._stamp = _stamp(self.path)
+        self.bundle, predictor = self._load()
+        batches = metering.batch.labels(name)
+        self.answering = Answering(
+            predictor,
+            settings.limits.waiting,
+            settings.workers or max(1, (os.cpu_count() or 1) - settings.threads),
+            lambda texts, seconds: batches.observe(texts),
+        )
+        metering.waiting.labels(name).set_function(lambda: self.answering.waiting)
+        self.loaded = int(time.time())
+
+    @property
+    def predictor(self) -> Predictor:
+        return self.answering.predictor
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The labels in scope, and the out-of-scope label where there is one."""
+        scope = self.bundle.manifest["task_settings"].get("out_of_scope")
+        return (*self.predictor.labels, *((scope,) if scope else ()))
+
+    @property
+    def abstain_text(self) -> str:
+        scope = self.bundle.manifest["task_settings"].get("out_of_scope")
+        return self.model.abstain_text or scope or ABSTAINED
+
+    async def reload_if_changed(self) -> bool:
+        """Take the new file, once it is whole, with no request dropped; a file that cannot
+        be used leaves the old model in place."""
+        stamp = _stamp(self.path)
+        if stamp == self._stamp or stamp is None:
+            return False
+        self._stamp = stamp  # a broken file is tried once, not every second
+        try:
+            bundle, predictor = await asyncio.to_thread(self._load)
+        except AttarError:
+            self._metering.reloads.labels(self.name, "refused").inc()
+            raise
+        self.bundle, self.answering.predictor = bundle, predictor
+        self.loaded = int(time.time())
+        self._metering.reloads.labels(self.name, "done").inc()
+        return True
+
+    def _load(self) -> tuple[Bundle, Predictor]:
+        bundle = read_bundle(self.path)
+        return bundle, Predictor(bundle, self._threads, self._tokens, only_exact=True)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+    return None
+
+
+class Service:
+    """Made on the event loop that serves. redact: what capture does to a text."""
+
+    def __init__(self, settings: Settings, capture: Capture | None, metering: Metering) -> None:
+        self.settings, self.metering, self.capture = settings, metering, capture
+        self.models = {
+            name: Served(name, model, settings, metering) for name, model in settings.models.items()
+        }
+        self._names = {
+            known: name
+            for name, model in settings.models.items()
+            for known in (name, *model.aliases)
+        }
+        self.client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        self.large = self._large_model()
+        self.desk = self._person_desk()
+        self.draining = False
+
+    def find(self, name: str | None, capability: str) -> Served:
+        """The model of this name or alias; without a name the first that can. Raises HttpError."""
+        if name is None:
+            for served in self.models.values():
+                if capability in served.predictor.capabilities:
+                    return served
+            raise HttpError(404, "model_not_found", f"no model here can {capability}")
+        served_name = self._names.get(name)
+        if served_name is None:
+            raise HttpError(
+                404,
+                "model_not_found",
+                f"there is no model {name[:80]!r}.{did_you_mean(name, self._names)} "
+                f"Served: {', '.join(sorted(self._names))}.",
+                param="model",
+            )
+        served = self.models[served_name]
+        if capability not in served.predictor.capabilities:
+            can = ", ".join(served.predictor.capabilities)
+            raise HttpError(
+                400, "no_such_capability", f"{name!r} cannot {capability}; it can: {can}",
+                param="model",
+            )  # fmt: skip
+        return served
+
+    def deadline(self, headers: Mapping[str, str]) -> float:
+        """When the answer is of no use any more: the header X-Deadline-Ms, at most the limit."""
+        most = self.settings.limits.deadline_ms
+        wanted = headers.get("x-deadline-ms")
+        if wanted is not None:
+            try:
+                milliseconds = float(wanted)
+            except ValueError:
+                milliseconds = -1.0
+            if not milliseconds > 0:
+                raise HttpError(
+                    400, "invalid_header", "X-Deadline-Ms: expected milliseconds, over 0"
+                )
+            most = min(most, milliseconds)
+        return time.monotonic() + most / 1000
+
+    def check_texts(self, texts: Sequence[str], param: str) -> None:
+        """Raise HttpError for more or longer texts than one request may bring."""
+        limits = self.settings.limits
+        if not texts:
+            raise HttpError(400, "no_text", "there is no text to answer", param=param)
+        if len(texts) > limits.texts:
+            raise HttpError(
+                413, "too_many_texts", f"{len(texts)} texts; at most {limits.texts} a request",
+                param=param,
+            )  # fmt: skip
+        for text in texts:
+            if len(text) > limits.characters:
+                raise HttpError(
+                    413, "text_too_long",
+                    f"a text has {len(text):,} characters; at most {limits.characters:,} are taken",
+                    param=param,
+                )  # fmt: skip
+
+    async def predict(self, served: Served, texts: Sequence[str], asked: Asked) -> list[Answer]:
+        """An answer for each text, from the model or whoever answers where it abstains."""
+        predictions: list[Prediction] = await served.answering.answer(
+            texts, "label", asked.deadline
+        )
+        follows = served.model.on_abstain
+        if follows == "return" or not any(p.abstained for p in predictions):
+            answers = [_own(p) for p in predictions]
+        else:
+            answers = list(
+                await asyncio.gather(
+                    *(
+                        self._after_abstaining(served, text, prediction, asked)
+                        if prediction.abstained
+                        else _done(_own(prediction))
+                        for text, prediction in zip(texts, predictions, strict=True)
+                    )
+                )
+            )
+        for text, answer in zip(texts, answers, strict=True):
+            self.metering.count(served.name, answer.answered_by)
+            self.record(served, text, answer, asked)
+        return answers
+
+    async def predict_or_chat(
+        self, served: Served, text: str, body: Mapping[str, Any], asked: Asked
+    ) -> tuple[Answer, dict[str, Any] | None]:
+        """The model's answer to a chat request, or, where it abstains, the large model's to
+        the request as it came, which then is the second value."""
+        predictions = await served.answering.answer([text], "label", asked.deadline)
+        answer, upstream = _own(predictions[0]), None
+        if answer.prediction.abstained:
+            try:
+                upstream = await self.chat(body)
+                said = upstream["choices"][0]["message"].get("content") or ""
+                answer = Answer(answer.prediction, str(said), "fallback")
+            except (NoAnswerError, LookupError, TypeError, AttributeError) as error:
+                answer, upstream = (
+                    Answer(answer.prediction, answer.label, "nobody", str(error)),
+                    None,
+                )
+        self.metering.count(served.name, answer.answered_by)
+        # What a large model says at length is no label to learn from.
+        if answer.answered_by != "fallback" or answer.label in served.all_labels:
+            self.record(served, text, answer, asked)
+        return answer, upstream
+
+    async def embed(self, served: Served, texts: Sequence[str], asked: Asked) -> Any:
+        """(texts, dimensions), float32."""
+        rows = await served.answering.answer(texts, "embed", asked.deadline)
+        return np.asarray(rows, dtype=np.float32)
+
+    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The large model's answer to a whole chat request. Raises NoAnswerError."""
+        if self.large is None:
+            raise NoAnswerError("absent", "no fallback is set")
+        return await self._noted(self.large.chat(body))
+
+    def record(self, served: Served, text: str, answer: Answer, asked: Asked) -> None:
+        if self.capture is None:
+            return
+        row: dict[str, Any] = {"text": text}
+        if answer.answered_by == "fallback":
+            row["label"] = answer.label
+        row |= {
+            "predicted": answer.prediction.label,
+            "score": round(answer.prediction.score, 6),
+            "answered_by": answer.answered_by,
+            "model": served.name,
+            "content_sha256": served.predictor.content_sha256,
+            "request_id": asked.request_id,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        self.capture.offer(row)
+
+    def correct(self, served: Served, text: str, label: str, asked: Asked) -> None:
+        """Record the label that a person gave. Raises HttpError without a capture file."""
+        if self.capture is None:
+            raise HttpError(
+                409, "no_capture", "corrections are kept in the capture file, and none is set: "
+                "attar serve --capture FILE.jsonl",
+            )  # fmt: skip
+        row = {
+            "text": text,
+            "label": label,
+            "answered_by": "person",
+            "model": served.name,
+            "request_id": asked.request_id,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        self.capture.offer(row, always=True)
+
+    async def close(self) -> None:
+        for served in self.models.values():
+            served.answering.close()
+        await self.client.aclose()
+        if self.capture is not None:
+            await asyncio.to_thread(self.capture.close)
+
+    async def _after_abstaining(
+        self, served: Served, text: str, prediction: Prediction, asked: Asked
+    ) -> Answer:
+        try:
+            if served.model.on_abstain == "fallback":
+                label = await self._label_of_large(served, text)
+                return Answer(prediction, label, "fallback")
+            await self._to_person(served, text, prediction, asked)
+            return Answer(prediction, prediction.label, "person")
+        except NoAnswerError as error:
+            self.metering.failures.labels(error.why).inc()
+            return Answer(prediction, prediction.label, "nobody", str(error))
+
+    async def _label_of_large(self, served: Served, text: str) -> str:
+        assert self.large is not None  # checked with the settings
+        return await self.large.label(text, served.all_labels)
+
+    async def _to_person(
+        self, served: Served, text: str, prediction: Prediction, asked: Asked
+    ) -> None:
+        assert self.desk is not None  # checked with the settings
+        await self.desk.hand_over(
+            {
+                "request_id": asked.request_id,
+                "model": served.name,
+                "text": text,
+                "conversation": list(asked.conversation),
+                **prediction.to_json(),
+            }
+        )
+
+    async def _noted(self, answer: Any) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = await answer
+        except NoAnswerError as error:
+            self.metering.failures.labels(error.why).inc()
+            raise
+        return found
+
+    def _large_model(self) -> LargeModel | None:
+        fallback = self.settings.fallback
+        if fallback is None:
+            return None
+        key = secret(fallback.api_key_env, "fallback.api_key_env")
+        return LargeModel(
+            fallback.url,
+            fallback.model,
+            self.client,
+            Circuit(fallback.open_after, fallback.closed_again_s),
+            Spending(fallback.usd_per_day),
+            self.metering.paid,
+            Secret(key) if key else None,
+            fallback.deadline_ms / 1000,
+            fallback.retries,
+        )
+
+    def _person_desk(self) -> PersonDesk | None:
+        person = self.settings.person
+        if person is None:
+            return None
+        header = secret(person.header_env, "person.header_env")
+        return PersonDesk(
+            person.url, self.client, Secret(header) if header else None, person.deadline_ms / 1000
+        )
+
+
+def _own(prediction: Prediction) -> Answer:
+    return Answer(prediction, prediction.label, "nobody" if prediction.abstained else "model")
+
+
+async def _done(answer: Answer) -> Answer:
+    return answer

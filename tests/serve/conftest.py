@@ -1,0 +1,79 @@
+"""A real server in a thread of this process, on loopback, with the tiny bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+
+import httpx
+
+from attar.serve.app import Serving, make_app
+from attar.serve.settings import Model, Settings
+
+if TYPE_CHECKING:
+    from attar.serve.service import Service
+
+
+@dataclass
+class Running:
+    """A server that answers. url: without a slash at the end."""
+
+    url: str
+    client: httpx.Client
+    server: Serving
+
+    @property
+    def service(self) -> Service:
+        app: Any = self.server.config.app
+        service: Service = app.state.service
+        return service
+
+
+@contextlib.contextmanager
+def running(settings: Settings, **arguments: Any) -> Iterator[Running]:
+    """Serve the settings on a free port, until the block ends."""
+    server = Serving(make_app(settings, **arguments), settings)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        until = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < until, "the server did not start"
+            time.sleep(0.005)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+                yield Running(url, client, server)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive(), "the server did not end"
+
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture
+def serve(tiny_bundle: Path) -> Iterator[Serve]:
+    """Serve the tiny bundle as "tiny"; keywords are Settings', `model` Model's. Servers end
+    with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(model: dict[str, Any] | None = None, **settings: Any) -> Running:
+            redact = settings.pop("redact", None)
+            settings.setdefault("models", {"tiny": Model(path=str(tiny_bundle), **(model or {}))})
+            settings.setdefault("log_requests", False)
+            return stack.enter_context(running(Settings(**settings), redact=redact))
+
+        yield start
