@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from attar.errors import AttarError
 from attar.runtime.capture import Capture, Rotation
-from attar.serve import live, native, neighbors, openai_chat, openai_other
+from attar.serve import live, native, neighbors, openai_chat, openai_other, page
 from attar.serve.gate import Gate, log
 from attar.serve.metering import Metering
 from attar.serve.openapi import describe
@@ -60,6 +60,7 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
         *(operation.route() for operation in OPERATIONS),
         WebSocketRoute("/v1/stream", live.stream),
         Route("/openapi.json", _constant(described)),
+        *page.routes(),
     ]
     middleware = [Middleware(Gate, settings.keys, metering, log_requests=settings.log_requests)]
     if settings.cors:

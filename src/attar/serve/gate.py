@@ -13,16 +13,19 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attar.serve import page
 from attar.serve.metering import Metering
 from attar.serve.settings import Key
 from attar.serve.wire import HttpError
 
-OPEN = frozenset({"/healthz", "/readyz"})  # what an orchestrator asks without a key
+# What an orchestrator asks without a key, and the page, which asks for one itself.
+OPEN = frozenset({"/healthz", "/readyz", *page.OPEN})
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -77,18 +80,18 @@ class Gate:
         request_id = _request_id(headers)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        status = 500
+        status, begun = 500, False
 
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", request_id.encode()),
                 ]
             elif message["type"] == "websocket.accept":
-                status = 101
+                status, begun = 101, True
             await send(message)
 
         name = None
@@ -99,13 +102,18 @@ class Gate:
                 status = error.status
                 await _refuse(scope, receive, noting, error)
                 return
-            await self._app(scope, receive, noting)
+            try:
+                await self._app(scope, receive, noting)
+            except Exception as error:
+                # Answered here, so that the answer has its id, and no trace its message: that
+                # may hold a text.
+                status = 500
+                log("error", request_id=request_id, kind=type(error).__name__, at=_place(error))
+                await _fail(scope, noting, begun)
         finally:
             seconds = time.perf_counter() - started
             route = _template(scope)
-            self._metering.requests.labels(route, str(status)).inc()
-            if scope["type"] == "http":
-                self._metering.seconds.labels(route).observe(seconds)
+            self._metering.request(route, status, seconds if scope["type"] == "http" else None)
             if self._log:
                 log(
                     "request",
@@ -174,6 +182,30 @@ def _request_id(headers: Mapping[bytes, bytes]) -> str:
 def _template(scope: Scope) -> str:
     """The route's path with its parameters' names, not their values."""
     return getattr(scope.get("route"), "path", None) or "(no such route)"
+
+
+def _place(error: Exception) -> str:
+    """The file and the line that raised it."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    if at is None:
+        return ""
+    return f"{PurePath(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}"
+
+
+async def _fail(scope: Scope, send: Send, begun: bool) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1011, "reason": "internal_error"})
+    elif not begun:
+        failed = HttpError(500, "internal_error", "the server failed on this request").response()
+        await failed(scope, _nothing, send)
+    else:
+        raise RuntimeError("an answer broke off")  # the connection is closed: it is not whole
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: HttpError) -> None:

@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from attar.serve.service import Asked, Served, Service
+from attar.serve.gate import log
+from attar.serve.served import Served
+from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
 
 STABLE_AFTER = 3  # answers with the same label, none of them an abstention
+MOST_FINALS = 64  # of one connection that wait
 
 
 class Partial(Struct, forbid_unknown_fields=True):
@@ -36,10 +40,12 @@ class Utterance:
         self.newest: tuple[int, Partial] | None = None
         self.finals: list[tuple[int, Partial]] = []
         self.changed = asyncio.Event()
-        self.labels: list[str | None] = []
+        self.labels: deque[str | None] = deque(maxlen=STABLE_AFTER)
 
     def put(self, sequence: int, partial: Partial) -> None:
         if partial.final:
+            if len(self.finals) >= MOST_FINALS:
+                raise HttpError.busy(1)
             self.finals.append((sequence, partial))
             self.newest = None
         else:
@@ -58,8 +64,8 @@ class Utterance:
 
     def stable(self, label: str | None, final: bool) -> bool:
         self.labels.append(label)
-        last = self.labels[-STABLE_AFTER:]
-        steady = len(last) == STABLE_AFTER and label is not None and len(set(last)) == 1
+        alike = len(self.labels) == STABLE_AFTER and len(set(self.labels)) == 1
+        steady = alike and label is not None
         if final:
             self.labels.clear()
         return steady or final
@@ -80,8 +86,7 @@ async def stream(websocket: WebSocket) -> None:
             with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
                 await answering
     except HttpError as error:
-        await _send(websocket, error.to_json())
-        await _close(websocket, 1008)
+        await _refuse(websocket, error, 1008)
     except WebSocketDisconnect:
         pass
 
@@ -97,7 +102,7 @@ async def _receive(service: Service, websocket: WebSocket, utterance: Utterance)
         try:
             partial = msgspec.json.decode(content, type=Partial)
             service.check_texts([partial.text], "text")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HttpError(422, "invalid_field", f"message {sequence}: {error}") from None
         if service.draining:
             raise HttpError(503, "draining", "this server is shutting down")
@@ -115,6 +120,11 @@ async def _answer(
             found = await _answered(service, served, partial, asked)
         except HttpError as error:
             await _send(websocket, {"sequence": sequence, **error.to_json()})
+            continue
+        except Exception as error:  # of the engine; the client must not wait for ever
+            log("error", request_id=asked.request_id, kind=type(error).__name__)
+            failed = HttpError(500, "internal_error", "the server failed on this text")
+            await _send(websocket, {"sequence": sequence, **failed.to_json()})
             continue
         label = None if found["abstained"] else str(found.get("label", found.get("labels")))
         found |= {
@@ -141,6 +151,7 @@ async def _send(websocket: WebSocket, content: Any) -> None:
         await websocket.send_text(msgspec.json.encode(content).decode())
 
 
-async def _close(websocket: WebSocket, code: int) -> None:
-    with contextlib.suppress(RuntimeError):
-        await websocket.close(code)
+async def _refuse(websocket: WebSocket, error: HttpError, code: int) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+        await _send(websocket, error.to_json())
+        await websocket.close(code, error.code)

@@ -61,6 +61,8 @@ class Metering:
         self.reloads = Counter(
             "attar_reloads", "Bundles reloaded.", ["model", "outcome"], registry=self.registry
         )
+        self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._answerers: dict[tuple[str, str], Counter] = {}
         self._prices = (input_usd, output_usd)
         self._usd = (TOKENS_IN * input_usd + TOKENS_OUT * output_usd) / 1e6
         self._fallbacks, self._tokens_in, self._tokens_out = 0, 0, 0
@@ -70,8 +72,22 @@ class Metering:
         """Of the large model: the mean of what it answered here, at first an assumption."""
         return self._usd
 
+    def request(self, route: str, status: int, seconds: float | None) -> None:
+        """Count a request; seconds: None for a connection that stays open."""
+        # Looking up a label costs more than counting it.
+        found = self._routes.get((route, status))
+        if found is None:
+            found = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._routes[route, status] = found
+        found[0].inc()
+        if seconds is not None:
+            found[1].observe(seconds)
+
     def count(self, model: str, answered_by: str) -> None:
-        self.answers.labels(model, answered_by).inc()
+        found = self._answerers.get((model, answered_by))
+        if found is None:
+            found = self._answerers[model, answered_by] = self.answers.labels(model, answered_by)
+        found.inc()
         if answered_by == "model":
             self.saved.inc(self._usd)
 

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from attar import __version__
 from attar.serve.operations import Operation, asked, unless_gone
-from attar.serve.service import Served, Service
+from attar.serve.served import Served
+from attar.serve.service import Service
 from attar.serve.wire import HttpError
 
 Score = Annotated[float, Meta(ge=0, le=1)]

@@ -8,7 +8,7 @@ Without a ranking model, `/rerank` orders by the cosine of embeddings.
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from msgspec import Meta, Struct
@@ -20,6 +20,7 @@ from attar.serve.operations import Operation, asked, unless_gone
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 
+Text = TypeVar("Text", bound=str | list[str])
 Inputs = str | list[str]
 
 
@@ -33,9 +34,10 @@ class EmbedRequest(Struct):
 
 
 class TeiRequest(Struct):
-    """raw_scores is not offered: scores are probabilities."""
+    """inputs: a batch is a list of texts, or, as TEI's clients send it, of lists of one text.
+    raw_scores is not offered: scores are probabilities."""
 
-    inputs: Inputs
+    inputs: str | list[str | list[str]]
     model: str | None = None
     truncate: bool | None = None
 
@@ -105,7 +107,7 @@ async def embed(service: Service, request: Request, body: EmbedRequest) -> Any:
 
 async def tei_predict(service: Service, request: Request, body: TeiRequest) -> Any:
     served = service.find(body.model, "label")
-    texts = _listed(body.inputs)
+    texts = [_single(one) for one in _listed(body.inputs)]
     service.check_texts(texts, "inputs")
     answers = await unless_gone(request, service.predict(served, texts, asked(service, request)))
     found = []
@@ -177,8 +179,17 @@ def unit(rows: Any) -> Any:
     return rows / np.where(lengths > 0, lengths, 1.0)
 
 
-def _listed(given: Inputs) -> list[str]:
+def _listed(given: str | list[Text]) -> list[str] | list[Text]:
     return [given] if isinstance(given, str) else given
+
+
+def _single(one: str | list[str]) -> str:
+    if isinstance(one, str):
+        return one
+    if len(one) != 1:
+        raise HttpError(422, "invalid_field", "inputs: pairs of texts are not answered; a list "
+                        "in the list holds one text", param="inputs")  # fmt: skip
+    return one[0]
 
 
 def _document(one: str | dict[str, Any]) -> str:

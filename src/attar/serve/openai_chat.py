@@ -23,7 +23,8 @@ from starlette.responses import Response, StreamingResponse
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked, unless_gone
 from attar.serve.schema_fill import CannotFillError, filled
-from attar.serve.service import Answer, Served, Service
+from attar.serve.served import Served
+from attar.serve.service import Answer, Service
 from attar.serve.wire import HttpError
 
 LEAST_SCORE = 1e-9  # so that a logarithm is finite
@@ -227,11 +228,12 @@ def _streamed(body: ChatRequest, made: Mapping[str, Any]) -> Response:
             delta = {"role": "assistant", "content": message.get("content")}
             if calls:
                 delta["tool_calls"] = [{"index": i, **call} for i, call in enumerate(calls)]
-            first = {"index": choice["index"], "delta": delta, "finish_reason": None,
+            index = choice.get("index", 0)
+            first = {"index": index, "delta": delta, "finish_reason": None,
                      "logprobs": choice.get("logprobs")}  # fmt: skip
             yield _event({**head, "choices": [first], **usage, "attar": made.get("attar")})
-            last = {"index": choice["index"], "delta": {}, "logprobs": None,
-                    "finish_reason": choice["finish_reason"]}  # fmt: skip
+            last = {"index": index, "delta": {}, "logprobs": None,
+                    "finish_reason": choice.get("finish_reason") or "stop"}  # fmt: skip
             yield _event({**head, "choices": [last], **usage})
         if usage:
             yield _event({**head, "choices": [], "usage": made.get("usage")})

@@ -15,7 +15,8 @@ from starlette.requests import Request
 
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked, unless_gone
-from attar.serve.service import Answer, Served, Service
+from attar.serve.served import Served
+from attar.serve.service import Answer, Service
 from attar.serve.wire import HttpError
 from attar.types import Prediction
 

@@ -16,6 +16,7 @@ LABEL_NAMES = (
 )
 SCORE_NAMES = ("score", "confidence", "probability", "certainty")
 ABSTAINED_NAMES = ("abstained", "unsure", "out_of_scope", "handover", "hand_over")
+MOST_DEEP, MOST_PARTS = 20, 2_000  # a schema may refer to itself
 LABELS_NAMES = ("labels", "intents", "categories", "classes", "topics")
 
 
@@ -31,7 +32,7 @@ def filled(
     abstained: bool,
 ) -> Any:
     """A value of the schema. label: None where a text has several. Raises CannotFillError."""
-    root = schema
+    root, parts = schema, 0
 
     def resolve(part: Any) -> Mapping[str, Any]:
         seen = 0
@@ -52,13 +53,17 @@ def filled(
             raise CannotFillError("a part of the schema is no object")
         return part
 
-    def value(name: str, part: Any) -> Any:
+    def value(name: str, part: Any, deep: int = 0) -> Any:
+        nonlocal parts
+        parts += 1
+        if deep > MOST_DEEP or parts > MOST_PARTS:
+            raise CannotFillError(f"{name!r} is nested too deeply, or refers to itself")
         part = resolve(part)
         for key in ("anyOf", "oneOf"):
             if isinstance(part.get(key), list):
-                return first_of(name, part[key])
+                return first_of(name, part[key], deep)
         if isinstance(part.get("allOf"), list) and len(part["allOf"]) == 1:
-            return value(name, part["allOf"][0])
+            return value(name, part["allOf"][0], deep + 1)
         if "const" in part:
             return part["const"]
         kind = part.get("type")
@@ -99,11 +104,11 @@ def filled(
             return None
         raise CannotFillError(f"{name!r} does not allow the label {label!r} in its enum")
 
-    def first_of(name: str, choices: Sequence[Any]) -> Any:
+    def first_of(name: str, choices: Sequence[Any], deep: int) -> Any:
         problem = CannotFillError(f"{name!r} has no choices")
         for choice in sorted(choices, key=_is_null):
             try:
-                return value(name, choice)
+                return value(name, choice, deep + 1)
             except CannotFillError as error:
                 problem = error
         raise problem
@@ -112,7 +117,9 @@ def filled(
     properties = top.get("properties")
     if not isinstance(properties, Mapping):
         return value("label", top)
-    required = top.get("required", [])
+    required = top.get("required")
+    if not isinstance(required, list):
+        required = []
     made: dict[str, Any] = {}
     for name, part in properties.items():
         try:
@@ -120,6 +127,9 @@ def filled(
         except CannotFillError:
             if name in required:
                 raise
+    for name in required:
+        if name not in made:
+            raise CannotFillError(f"{name!r} is required and not described")
     if not made:
         raise CannotFillError("none of its properties is a label, a score or an abstention")
     return made

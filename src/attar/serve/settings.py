@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, field
 
 from attar.errors import RecipeError
+from attar.runtime.predictor import MAX_CHARACTERS
 
 OnAbstain = Literal["return", "fallback", "person"]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Characters = Annotated[int, Meta(ge=1, le=MAX_CHARACTERS)]
 Url = Annotated[str, Meta(pattern="^https?://")]
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -101,7 +104,7 @@ class Limits(Section, frozen=True):
 
     body_bytes: Count = 2_000_000
     texts: Count = 256
-    characters: Count = 100_000
+    characters: Characters = 100_000
     waiting: Count = 2_048
     deadline_ms: Positive = 2_000
     batch_tokens: Count = 2_048
@@ -114,7 +117,7 @@ class Settings(Section, frozen=True):
     are looked at. cors: origins whose pages may call. log_requests: a line for each, without
     its text."""
 
-    models: dict[str, Model]
+    models: dict[str, Model] = field(default_factory=dict)
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8321
     threads: Count = 1
@@ -138,13 +141,18 @@ class Settings(Section, frozen=True):
 
 def read_settings(path: Path) -> Settings:
     """Read the TOML file. Raises RecipeError naming the key that is wrong."""
+    return checked(parse_settings(path), str(path))
+
+
+def parse_settings(path: Path) -> Settings:
+    """The TOML file, each value of the right type, before it is seen whether they fit
+    together: flags may still replace some."""
     try:
-        settings = msgspec.toml.decode(path.read_bytes(), type=Settings)
+        return msgspec.toml.decode(path.read_bytes(), type=Settings)
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, ValueError) as error:  # ValidationError is a DecodeError
         raise RecipeError(f"{path}: {error}") from None
-    return checked(settings, str(path))
 
 
 def checked(settings: Settings, where: str) -> Settings:
@@ -167,6 +175,12 @@ def checked(settings: Settings, where: str) -> Settings:
         raise refuse("no model: name at least one bundle")
     if len({key.sha256 for key in settings.keys}) < len(settings.keys):
         raise refuse("two keys are the same")
+    fallback, person = settings.fallback, settings.person
+    for table, url in (("fallback", fallback and fallback.url), ("person", person and person.url)):
+        if url and not _is_address(url):
+            raise refuse(f"{table}.url: {url!r} is no address with a host")
+    if fallback and fallback.usd_per_day and not (fallback.input_usd or fallback.output_usd):
+        raise refuse("fallback.usd_per_day counts nothing without input_usd and output_usd")
     if (settings.certificate is None) != (settings.private_key is None):
         raise refuse("TLS needs both certificate and private_key")
     if not settings.local and not settings.keys and not settings.insecure:
@@ -177,11 +191,21 @@ def checked(settings: Settings, where: str) -> Settings:
     return settings
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port or 0) >= 0  # reading the port checks it
+    except ValueError:
+        return False
+
+
 def secret(variable: str | None, what: str) -> str | None:
     """The value of an environment variable. Raises RecipeError where it is named and unset."""
     if variable is None:
         return None
-    value = os.environ.get(variable)
+    value = os.environ.get(variable, "").strip()  # files that hold secrets end in a new line
     if not value:
         raise RecipeError(f"{what}: the environment variable {variable} is not set")
+    if not (value.isascii() and value.isprintable()):
+        raise RecipeError(f"{what}: the environment variable {variable} cannot stand in a header")
     return value

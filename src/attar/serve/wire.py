@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 JSON = "application/json"
@@ -94,12 +94,15 @@ async def read_bytes(request: Request, most_bytes: int) -> bytes:
     """The body, refused as soon as it is longer than `most_bytes`."""
     too_long = HttpError(413, "body_too_large", f"a body has at most {most_bytes:,} bytes here")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most_bytes:
+    if declared.isdecimal() and int(declared) > most_bytes:
         raise too_long
     pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > most_bytes:
-            raise too_long
-        pieces.append(piece)
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > most_bytes:
+                raise too_long
+            pieces.append(piece)
+    except ClientDisconnect:
+        raise HttpError(499, "client_gone", "gone before the body was whole") from None
     return b"".join(pieces)

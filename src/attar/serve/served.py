@@ -1,0 +1,82 @@
+"""One bundle that is being served: opened, given threads, and opened anew when its file changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from attar.bundle import Bundle, read_bundle
+from attar.errors import AttarError
+from attar.runtime.predictor import Predictor
+from attar.serve.answering import Answering
+from attar.serve.metering import Metering
+from attar.serve.settings import Model, Settings
+
+ABSTAINED = "abstained"
+
+
+class Served:
+    """A bundle that is being served; reloaded when its file changes."""
+
+    def __init__(self, name: str, model: Model, settings: Settings, metering: Metering) -> None:
+        self.name, self.model = name, model
+        self._settings, self._metering = settings, metering
+        self._threads, self._tokens = settings.threads, settings.limits.batch_tokens
+        self.path = Path(model.path)
+        self._stamp = _stamp(self.path)
+        self.bundle, predictor = self._load()
+        batches = metering.batch.labels(name)
+        self.answering = Answering(
+            predictor,
+            settings.limits.waiting,
+            settings.workers or max(1, (os.cpu_count() or 1) - settings.threads),
+            lambda texts, seconds: batches.observe(texts),
+        )
+        metering.waiting.labels(name).set_function(lambda: self.answering.waiting)
+        self.loaded = int(time.time())
+
+    @property
+    def predictor(self) -> Predictor:
+        return self.answering.predictor
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The labels in scope, and the out-of-scope label where there is one."""
+        scope = self.bundle.manifest["task_settings"].get("out_of_scope")
+        return (*self.predictor.labels, *((scope,) if scope else ()))
+
+    @property
+    def abstain_text(self) -> str:
+        scope = self.bundle.manifest["task_settings"].get("out_of_scope")
+        return self.model.abstain_text or scope or ABSTAINED
+
+    async def reload_if_changed(self) -> bool:
+        """Take the new file, once it is whole, with no request dropped; a file that cannot
+        be used leaves the old model in place."""
+        stamp = _stamp(self.path)
+        if stamp == self._stamp or stamp is None:
+            return False
+        self._stamp = stamp  # a broken file is tried once, not every second
+        try:
+            bundle, predictor = await asyncio.to_thread(self._load)
+        except AttarError:
+            self._metering.reloads.labels(self.name, "refused").inc()
+            raise
+        self.bundle, self.answering.predictor = bundle, predictor
+        self.loaded = int(time.time())
+        self._metering.reloads.labels(self.name, "done").inc()
+        return True
+
+    def _load(self) -> tuple[Bundle, Predictor]:
+        bundle = read_bundle(self.path)
+        return bundle, Predictor(bundle, self._threads, self._tokens, only_exact=True)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+    return None
