@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover clean
+.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -64,6 +64,25 @@ bench-handover: $(INSTALLED) ## Requests handed over at a certified error, besid
 	$(PYTHON) -m venv .venv-mixle
 	.venv-mixle/bin/python -m pip install --quiet --disable-pip-version-check 'mixle==0.8.2' torch==2.13.0 safetensors
 	$(BIN)/python bench/handover.py --data $(DATA) --mixle-python .venv-mixle/bin/python
+
+check-mcp: $(INSTALLED) ## attar mcp before the protocol's own tests (needs npm)
+	npm install --silent --no-audit --no-fund --prefix .bench/mcp node@22 @modelcontextprotocol/conformance@0.1.16
+	$(BIN)/python tests/serve/mcp_conformance.py --prefix .bench/mcp
+
+check-openai: $(INSTALLED) ## attar serve before OpenAI's own client
+	$(BIN)/python tests/serve/strangers/run.py openai
+
+check-litellm: $(INSTALLED) ## attar serve before litellm
+	$(BIN)/python tests/serve/strangers/run.py litellm
+
+check-langchain: $(INSTALLED) ## attar serve before LangChain's client
+	$(BIN)/python tests/serve/strangers/run.py langchain
+
+check-schemathesis: $(INSTALLED) ## What /openapi.json says, held against the server
+	$(BIN)/python tests/serve/strangers/run.py schemathesis
+
+check-strangers: $(INSTALLED) ## All of these, one after another
+	$(BIN)/python tests/serve/strangers/run.py
 
 lint: $(INSTALLED) ## Style, types and import contracts
 	$(BIN)/ruff check .

@@ -17,7 +17,9 @@ from attar.cli.audit import audit
 from attar.cli.build import build
 from attar.cli.curate import curate
 from attar.cli.frontier import frontier
+from attar.cli.mcp import mcp
 from attar.cli.predict import predict
+from attar.cli.proxy import proxy
 from attar.cli.report import report
 from attar.cli.serve import serve
 from attar.cli.verify import verify
@@ -30,7 +32,7 @@ def commands() -> None:
     """Turn a task, your data and a budget into a small language model you own."""
 
 
-for _command in (build, predict, serve, report, verify, curate, frontier, audit):
+for _command in (build, predict, serve, proxy, mcp, report, verify, curate, frontier, audit):
     commands.add_command(_command)
 
 

@@ -10,6 +10,7 @@ PROBES = {
     "train": ("torch", "transformers", "onnx", "sklearn", "cleanlab", "rich"),
     "verify": ("scipy", "rich"),
     "serve": ("starlette", "uvicorn", "msgspec", "httpx", "prometheus_client"),
+    "mcp": ("mcp",),
 }
 
 

@@ -59,12 +59,8 @@ def serve(
             return placeholders(text, find_personal_data(text))
 
         redact("a first text, so that a missing extra is found now")
-    scheme = "https" if settings.certificate else "http"
-    click.echo(
-        f"serving {', '.join(settings.models)} on {scheme}://{settings.host}:{settings.port}",
-        err=True,
-    )
-    run(settings, redact)
+    names = ", ".join(settings.models)
+    run(settings, redact, lambda address: click.echo(f"serving {names} on {address}", err=True))
 
 
 def _settings(
@@ -76,9 +72,9 @@ def _settings(
     """Flags over the file over defaults."""
     import msgspec
 
-    from attar.serve.settings import Capture, Fallback, Model, Person, Settings, read_settings
+    from attar.serve.settings import Capture, Fallback, Model, Person, Settings, parse_settings
 
-    settings = read_settings(config) if config is not None else Settings(models={})
+    settings = parse_settings(config) if config is not None else Settings()
     models = dict(settings.models)
     for path in bundles:
         name = _name_of(path)
@@ -105,6 +101,8 @@ def _settings(
             model=flags["fallback_model"],
             api_key_env=flags["fallback_key_env"],
         )
+    elif flags["fallback_model"] or flags["fallback_key_env"]:
+        raise RecipeError("--fallback-model and --fallback-key-env need --fallback")
     if flags["person"]:
         changed["person"] = Person(url=flags["person"])
     if flags["fallback"] and flags["person"]:
@@ -117,6 +115,10 @@ def _settings(
         }
     if flags["capture"]:
         changed["capture"] = Capture(path=flags["capture"], redact=flags["redact"])
+    elif flags["redact"]:
+        if settings.capture is None:
+            raise RecipeError("--redact needs --capture: what should be redacted?")
+        changed["capture"] = msgspec.structs.replace(settings.capture, redact=True)
     if flags["insecure"]:
         changed["insecure"] = True
     if flags["quiet"]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from types import FrameType
 
@@ -20,7 +22,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from attar.errors import AttarError
+from attar.bundle import read_bundle
+from attar.errors import AttarError, OutputError
 from attar.runtime.capture import Capture, Rotation
 from attar.serve import live, native, neighbors, openai_chat, openai_other, page
 from attar.serve.gate import Gate, log
@@ -31,6 +34,7 @@ from attar.serve.service import Service
 from attar.serve.settings import Settings
 from attar.serve.wire import HttpError, reply
 
+SWITCH_S = 0.0005
 OPERATIONS: tuple[Operation, ...] = (
     *native.OPERATIONS,
     *openai_other.OPERATIONS,
@@ -110,9 +114,40 @@ class Serving(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(settings: Settings, redact: Callable[[str], str] | None = None) -> None:
-    """Serve until a signal ends it. Raises AttarError where it cannot begin."""
-    Serving(make_app(settings, redact), settings).run()
+def run(
+    settings: Settings,
+    redact: Callable[[str], str] | None = None,
+    listening: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve until a signal ends it. listening: told of the address once it is taken.
+
+    Raises AttarError where a bundle cannot be opened or the address cannot be listened on.
+    """
+    for model in settings.models.values():
+        read_bundle(model.path)  # one clear error now, and none inside the event loop
+    server = Serving(make_app(settings, redact), settings)
+    # Threads of the engine would wait up to 5 ms, Python's default, for the loop to let go.
+    sys.setswitchinterval(SWITCH_S)
+    with _listen(settings) as taken:
+        scheme = "https" if settings.certificate else "http"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        listening(f"{scheme}://{host}:{taken.getsockname()[1]}")
+        server.run(sockets=[taken])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        taken = socket.socket(family, kind, protocol)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+    except OSError as error:
+        raise OutputError(
+            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}. "
+            "Take another: --port N, or --port 0 for any that is free"
+        ) from None
+    return taken
 
 
 async def _watch(service: Service) -> None:

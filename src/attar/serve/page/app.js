@@ -1,0 +1,241 @@
+// The page: asks for the key where one is needed, then ties its parts to the model chosen.
+
+import { aloud, draw } from "./answer.js";
+import * as batch from "./batch.js";
+import { ask, hasKey, of, setKey } from "./client.js";
+import { compare, prepare as prepareComparison } from "./compare.js";
+import { byId, counted, make, percent, show } from "./dom.js";
+import { Live } from "./live.js";
+import * as report from "./report.js";
+
+const QUIET_MS = 700; // of typing, after which an answer is read aloud
+const state = { model: null, about: null, text: "", speaking: null };
+
+const live = new Live({
+  answered: showAnswer,
+  failed: trouble,
+  unavailable: () => {
+    byId("ask-note").textContent =
+      "Live answers need a WebSocket, which does not get through here. Press Ask.";
+  },
+});
+
+function trouble(message) {
+  const place = byId("trouble");
+  place.textContent = message ?? "";
+  show(place, Boolean(message));
+}
+
+/** Run what a person began; what goes wrong is said at the top of the page. */
+const guarded = (action) => async (event) => {
+  event?.preventDefault();
+  try {
+    trouble(null);
+    await action(event);
+  } catch (error) {
+    if (error.status === 401) askForKey(error.code === "wrong_key" ? error.message : null);
+    else trouble(error.message);
+  }
+};
+
+function askForKey(message) {
+  live.close();
+  setKey(null);
+  for (const id of ["page", "choose", "sections", "forget"]) show(byId(id), false);
+  show(byId("gate"));
+  trouble(message);
+  byId("key").focus();
+}
+
+async function begin() {
+  const { data } = await ask("v1/models");
+  const models = data.filter((model) => model.capabilities.includes("label"));
+  if (models.length === 0) {
+    trouble("No model that is served here answers with labels.");
+    return;
+  }
+  byId("model").replaceChildren(...models.map(({ id }) => make("option", { value: id }, id)));
+  show(byId("gate"), false);
+  for (const id of ["page", "choose", "sections"]) show(byId(id));
+  show(byId("forget"), hasKey());
+  await choose(models, models[0].id);
+  byId("model").onchange = guarded(() => choose(models, byId("model").value));
+}
+
+async function choose(models, name) {
+  batch.stop();
+  state.model = name;
+  const about = await ask(of(name, "page/about/"));
+  if (state.model !== name) return;
+  state.about = about;
+  document.title = `${name} – attar`;
+  const { labels, size_bytes: size } = models.find(({ id }) => id === name);
+  const limit =
+    about.threshold === null
+      ? "never abstains"
+      : about.threshold_is_score
+        ? `abstains under a score of ${percent(about.threshold)}`
+        : "abstains where it is not sure enough, by another measure than the score";
+  byId("facts").textContent = `${counted(labels.length, "label")} · ${(size / 1e6).toFixed(1)} MB · ${limit}`;
+  byId("ask-note").textContent = whatAskingDoes(about);
+  forgetAnswer();
+  offerLabels(about);
+  prepareComparison(about);
+  live.choose(name);
+  const text = byId("text").value;
+  if (text.trim()) live.send(text);
+  await report.prepare(name, about, () => state.model === name);
+}
+
+function whatAskingDoes({ on_abstain: follows, capture }) {
+  const parts = ["While you type, the model alone answers."];
+  if (follows === "fallback") parts.push("Ask also sends what it abstains from to the fallback.");
+  if (follows === "person") parts.push("Ask also hands what it abstains from to a person.");
+  if (capture) parts.push("What you ask is kept in the capture file.");
+  return parts.length > 1 ? parts.join(" ") : "Ctrl+Enter asks, too.";
+}
+
+function showAnswer(answer, text, latency) {
+  trouble(null);
+  state.text = text;
+  byId("answer").replaceChildren(...draw(answer, state.about, latency));
+  show(byId("correct"));
+  clearTimeout(state.speaking);
+  state.speaking = setTimeout(() => {
+    byId("said").textContent = aloud(answer, state.about);
+  }, QUIET_MS);
+}
+
+function forgetAnswer() {
+  clearTimeout(state.speaking);
+  byId("said").textContent = "";
+  byId("corrected").textContent = "";
+  byId("answer").replaceChildren(make("p", { class: "note" }, "The answer will stand here."));
+  show(byId("correct"), false);
+}
+
+function offerLabels({ labels, sets }) {
+  const select = byId("right");
+  select.multiple = sets;
+  byId("right-label").textContent = sets ? "The right labels (none, one or several)" : "The right label";
+  const options = labels.map((label) => make("option", { value: label }, label));
+  if (!sets) options.unshift(make("option", { value: "" }, "Choose…"));
+  select.replaceChildren(...options);
+}
+
+/** A set of labels has one name, its sorted JSON array as attar writes it. */
+function rightLabel() {
+  const chosen = [...byId("right").selectedOptions].map((option) => option.value);
+  if (!state.about.sets) return chosen[0] ?? "";
+  return `[${chosen.sort().map((label) => JSON.stringify(label)).join(", ")}]`;
+}
+
+async function askOnce() {
+  const text = byId("text").value;
+  if (!text.trim()) {
+    byId("text").focus();
+    return;
+  }
+  if (live.usable) {
+    live.send(text, true);
+    return;
+  }
+  const begun = performance.now();
+  const { answers } = await ask(of(state.model, "v1/predict/"), { body: { text } });
+  showAnswer(answers[0], text, performance.now() - begun);
+}
+
+async function correct() {
+  const label = rightLabel();
+  const said = byId("corrected");
+  if (!label) {
+    said.textContent = "Choose the right label first.";
+    byId("right").focus();
+    return;
+  }
+  try {
+    await ask(of(state.model, "v1/models/", "/corrections"), { body: { text: state.text, label } });
+    said.textContent = "Saved for the next build.";
+  } catch (error) {
+    if (error.status === 401) throw error;
+    said.textContent = `Not saved: ${error.message}.`;
+  }
+}
+
+async function answerFile(file) {
+  byId("paste").value = "";
+  await batch.run(await file.text(), file.name, state.model, state.about);
+}
+
+function listen() {
+  const text = byId("text");
+  text.addEventListener("input", () => {
+    byId("corrected").textContent = "";
+    if (text.value.trim()) {
+      if (live.usable) live.send(text.value);
+    } else {
+      live.forget();
+      forgetAnswer();
+    }
+  });
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("ask").requestSubmit();
+  });
+  byId("ask").addEventListener("submit", guarded(askOnce));
+  byId("correct").addEventListener("submit", guarded(correct));
+  byId("ask-both").addEventListener(
+    "click",
+    guarded(async () => {
+      if (text.value.trim()) await compare(state.model, text.value, state.about);
+      else text.focus();
+    }),
+  );
+  byId("show-report").addEventListener("click", guarded(() => report.toggle(state.model)));
+  byId("run").addEventListener(
+    "click",
+    guarded(async () => {
+      const [file] = byId("upload").files;
+      const pasted = byId("paste").value;
+      if (pasted.trim() || !file) await batch.run(pasted, "texts", state.model, state.about);
+      else await answerFile(file);
+    }),
+  );
+  byId("stop").addEventListener("click", batch.stop);
+  listenForFiles();
+  byId("gate").addEventListener(
+    "submit",
+    guarded(async () => {
+      setKey(byId("key").value.trim());
+      byId("key").value = "";
+      await begin();
+      text.focus();
+    }),
+  );
+  byId("forget").addEventListener("click", () => {
+    forgetAnswer();
+    text.value = "";
+    askForKey(null);
+  });
+}
+
+function listenForFiles() {
+  const drop = byId("drop");
+  byId("upload").addEventListener("change", guarded(() => {
+    const [file] = byId("upload").files;
+    return file ? answerFile(file) : undefined;
+  }));
+  const over = (on) => (event) => {
+    event.preventDefault();
+    drop.classList.toggle("over", on);
+  };
+  drop.addEventListener("dragover", over(true));
+  drop.addEventListener("dragleave", over(false));
+  drop.addEventListener("drop", guarded((event) => {
+    drop.classList.remove("over");
+    const [file] = event.dataTransfer.files;
+    return file ? answerFile(file) : undefined;
+  }));
+}
+
+listen();
+await guarded(begin)();
