@@ -101,7 +101,9 @@ def make_plan(
     if budget.latency_ms is None:  # else the recipe says what is fast enough
         best = _faster(best, fitting, values)
     context.progress.say(f"chosen: {best.name}; select joins train")
-    teacher = make_teacher(recipe.teacher, base.teacher_start, base.context, base.balance, values)
+    teacher = make_teacher(
+        recipe.teacher, base.teacher_start, base.context, base.balance, values, base.words
+    )
     start, passes = _student(best.shape, base, teacher, recipe.student, values)
     for step in passes:
         for name, value in step.settings().items():

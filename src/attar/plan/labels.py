@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from attar.data.split import join_select
 from attar.data.suspicious import Suspect, find_suspects, mended, save_suspects
-from attar.metrics import softmax
+from attar.metrics import softmax, surely_better
 from attar.passes import Artifact, Context, fingerprint
 from attar.plan.start import longest_text, start_artifact
 from attar.recipe import Recipe
@@ -25,7 +25,6 @@ from attar.train.models import Model
 from attar.train.start import locate
 from attar.types import Dataset, Derived, Row
 
-BEYOND_CHANCE = 1.645  # standard errors
 FOLDS = 5
 SUSPECTS = "suspicious.jsonl"
 NOISY = 0.05  # of the labels look wrong: sets as published have 2 to 4 % (docs/curation.md)
@@ -136,14 +135,12 @@ def _choice(
         return "keep", f"under {NOISY:.0%}, as in sets of good repute, where dropping buys nothing"
     kept, *_ = mended(rows, found, "drop")
     before, after = (_right_on_select(some, context, vectors) for some in (rows, kept))
-    lost, won = int((before & ~after).sum()), int((after & ~before).sum())
     figures = (
         f"a linear head that learns without them is right on {after.mean():.1%} of select, "
         f"with them on {before.mean():.1%}"
     )
-    # McNemar's test of paired shares, one-sided at 5 %.
     # Where labels are hard rather than wrong, a weak head suspects many and gains nothing.
-    if won - lost > BEYOND_CHANCE * (lost + won) ** 0.5:
+    if surely_better(before, after):
         return "drop", figures
     return "keep", f"{figures}, which is no evidence that they are wrong; look at them"
 

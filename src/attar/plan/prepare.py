@@ -14,8 +14,9 @@ from attar.plan.few import add_label_names, few_rows, wide_vocabulary
 from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
-from attar.plan.teacher import balance_of, frozen_teacher
+from attar.plan.teacher import balance_of, frozen_teacher, words_help, words_teacher
 from attar.recipe import Budget, Recipe
+from attar.teachers.ensemble import Ensemble
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source
 from attar.train.start import locate
@@ -29,8 +30,9 @@ class Prepared:
     """start: the student's, with its whole vocabulary; trimmed: to the pieces that the texts
     of the final training use, by the pass `vocabulary`. source: None where the start has no
     layers to take from. few: labels have few rows each (`plan.few`). balance: how far the
-    frozen teacher favors rare labels. context: select joined to train, without a teacher.
-    trials: still with its select rows, and the frozen teacher."""
+    frozen teacher favors rare labels. words: a linear model on words is a member of the
+    teacher. context: select joined to train, without a teacher. trials: still with its
+    select rows, and the teacher that takes no training."""
 
     start: Artifact
     vocabulary: TrimVocabulary
@@ -40,6 +42,7 @@ class Prepared:
     pieces: int
     few: bool
     balance: Derived
+    words: bool
     context: Context
     trials: Context
 
@@ -88,7 +91,26 @@ def prepare(
     source, pieces = source_of(trimmed)
     values["pieces"] = Derived(pieces, why)
     balance = balance_of(recipe.claims, context)
-    trials = replace(context, teacher=frozen_teacher(teacher_start, context, balance.value))
+    trials, words = _with_teacher(teacher_start, context, few, balance, values)
     return Prepared(
-        start, vocabulary, trimmed, teacher_start, source, pieces, few, balance, joined, trials
-    )
+        start, vocabulary, trimmed, teacher_start, source, pieces, few, balance, words, joined,
+        trials,
+    )  # fmt: skip
+
+
+def _with_teacher(
+    start: Artifact,
+    context: Context,
+    few: bool,
+    balance: Derived,
+    values: MutableMapping[str, Derived],
+) -> tuple[Context, bool]:
+    """What the trials read, with their teacher; and whether words are a member of it."""
+    frozen = frozen_teacher(start, context, balance.value)
+    if few or context.task.label_sets or not context.dataset.select:
+        return replace(context, teacher=frozen), False
+    values["teacher.words"] = words_help(frozen, context)
+    if not values["teacher.words"].value:
+        return replace(context, teacher=frozen), False
+    members = [frozen, words_teacher(context)]
+    return replace(context, teacher=Ensemble(members, context.task.mean)), True

@@ -9,15 +9,17 @@ from typing import get_args
 
 from attar.data.balance import label_balance
 from attar.errors import RecipeError
-from attar.passes import Artifact, Context
+from attar.metrics import surely_better
+from attar.passes import Artifact, Context, fingerprint
 from attar.passes.finetune import Finetune, Method
 from attar.plan.few import few_rows, rows_a_label
-from attar.plan.search import MANY
+from attar.plan.search import FEW, MANY
 from attar.recipe import ClaimSpec, TeacherSection
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
 from attar.teachers.local import AnswerTexts, LocalTeacher
 from attar.train.models import Model
+from attar.train.word_model import fit_words
 from attar.types import Derived
 
 ROWS_SEEN = 32_000
@@ -32,8 +34,10 @@ def make_teacher(
     context: Context,
     balance: Derived,
     values: MutableMapping[str, Derived],
+    words: bool = False,
 ) -> Teacher:
-    """Fine-tune the teacher on train; its frozen twin with a fitted head stands beside it."""
+    """Fine-tune the teacher on train; its frozen twin with a fitted head stands beside it,
+    and where `words`, a linear model on words."""
     rows = len(context.dataset.train)
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
@@ -49,19 +53,22 @@ def make_teacher(
         step.epochs, f"from the method and the {rows:,} rows of train"
     )
     values["teacher.balance"] = balance
-    frozen = frozen_teacher(start, context, balance.value)
+    others: list[Teacher] = [frozen_teacher(start, context, balance.value)]
+    if words:
+        others.append(words_teacher(context))
     if method == "frozen":
-        return frozen
+        return others[0] if len(others) == 1 else Ensemble(others, context.task.mean)
     count = section.members
     tuned = [
         local_teacher(step, start, replace(context, seed=context.seed + number))
         for number in range(count)
     ]
+    fine_tuned = f"{count} fine-tuned" if count > 1 else "fine-tuned"
     values["teacher.members"] = Derived(
-        f"{count} fine-tuned, frozen" if count > 1 else "fine-tuned, frozen",
+        ", ".join([fine_tuned, *(other.name for other in others)]),
         "the mean of all errs less often than each",
     )
-    return Ensemble([*tuned, frozen], context.task.mean)
+    return Ensemble([*tuned, *others], context.task.mean)
 
 
 def _method_for(context: Context) -> tuple[Method, str]:
@@ -97,6 +104,37 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
 def frozen_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
     """The pretrained encoder as it is, with a logistic regression as head."""
     return local_teacher(Finetune(method="frozen", balance=balance), start, context)
+
+
+def words_teacher(context: Context, calibrated: bool = True) -> Teacher:
+    """A linear model on the words of train (`train.word_model`)."""
+    columns = list(context.columns)
+    key = fingerprint("words", 1, context.dataset.fingerprint, columns, context.seed, calibrated)
+    texts = [row.text for row in context.dataset.train]
+
+    def load() -> AnswerTexts:
+        context.progress.say(f"teacher, words: fitting on {len(texts):,} texts")
+        return fit_words(texts, context.targets(), len(columns), context.seed, calibrated)
+
+    return LocalTeacher("words", key, load, context.cache)
+
+
+def words_help(frozen: Teacher, context: Context) -> Derived:
+    """Whether the words tell the labels of select better than the frozen encoder does, beyond
+    chance. What an encoder reads badly, fine-tuning alone rarely makes up for."""
+    texts = len(context.dataset.train)
+    if texts < FEW:
+        return Derived(False, f"looked at from {FEW:,} texts on; there are {texts:,}")
+    gold = context.task.gold(context.dataset.select, context.columns)
+    asked = [row.text for row in context.dataset.select]
+    members = (frozen, words_teacher(context, calibrated=False))
+    try:
+        before, after = (member.answer(asked).logits.argmax(axis=1) == gold for member in members)
+    except ValueError as error:  # a script without blanks between words, labels of a few rows
+        return Derived(False, f"words cannot be fitted: {error}")
+    helps = surely_better(before, after)
+    shares = f"words {after.mean():.1%}, the frozen encoder {before.mean():.1%} of select"
+    return Derived(helps, f"{shares}; {'beyond' if helps else 'not beyond'} chance")
 
 
 def local_teacher(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:
