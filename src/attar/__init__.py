@@ -6,15 +6,19 @@
     predictor("where is my parcel?").label
 
 Importing the package imports nothing else: each name below is loaded when first
-used, and only `build` needs the training extra.
+used, and only `build` needs the training extra. One thing it does: ONNX Runtime is told to
+collect no usage data, which its wheels for Linux keep in a database under the home folder.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from attar.version import __version__
 
 if TYPE_CHECKING:
     from attar.build import build
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
     from attar.recipe import Recipe, read_recipe
     from attar.runtime.predictor import Predictor, load
 
-__version__ = "0.1.0"
+# Read when onnxruntime is imported; whoever wants it collected sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {
     "AttarError": "attar.errors",

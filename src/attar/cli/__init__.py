@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from attar import __version__
+from attar.version import __version__
 from attar.cli.audit import audit
 from attar.cli.build import build
 from attar.cli.curate import curate

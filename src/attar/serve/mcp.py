@@ -28,7 +28,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from attar import __version__
+from attar.version import __version__
 from attar.bundle import CARD, REPORT
 from attar.errors import AttarError
 from attar.registry import did_you_mean

@@ -1,4 +1,8 @@
-"""The OpenAPI description, from the operations and the types of their bodies."""
+"""The OpenAPI description, from the operations and the types of their bodies.
+
+It says what holds for every model and every setting. How many and how long texts may be,
+which dimensions a model has and which schemas a label fills, the errors tell.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from attar import __version__
+from attar.version import __version__
+from attar.serve.gate import OPEN
 from attar.serve.operations import Operation
 from attar.serve.wire import JSON
 
@@ -20,8 +25,53 @@ REASONS = {
     413: "The body, the number of texts or a text is too large.",
     422: "A field is missing or of another type.",
     429: "More than the server, or the key, can take; `Retry-After` says when to come again.",
+    500: "The server failed on this request.",
     503: "The server is shutting down.",
     504: "The deadline passed.",
+}
+ANYWHERE = (500,)
+REQUEST_ID = {
+    "description": "The request's, if it was letters, digits, '.', '_' and '-', or a new one.",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+}
+HEADERS: dict[int, dict[str, Any]] = {
+    401: {
+        "WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}},
+    },
+    429: {
+        "Retry-After": {
+            "description": "Seconds.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        },
+    },
+}
+ASKED_BY = [
+    {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "Comes back with the answer and stands in the log.",
+        "schema": {"type": "string"},
+    }
+]
+DEADLINE = {
+    "name": "X-Deadline-Ms",
+    "in": "header",
+    "description": "Milliseconds after which the answer is of no use; the server's own at most.",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
+# Of one event: OpenAPI 3.1 has no word of its own for the items of a stream.
+EVENT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {"type": "string", "description": "A chunk as JSON; in the last event [DONE]."}
+    },
+}
+SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer"},
+    "api-key": {"type": "apiKey", "in": "header", "name": "api-key"},
 }
 
 
@@ -54,14 +104,15 @@ def describe(operations: Sequence[Operation], models: Sequence[str], keys: bool)
         "info": {
             "title": "attar",
             "version": __version__,
-            "description": "Small certified models behind HTTP. Errors have one shape.",
+            "description": "Small certified models behind HTTP. Errors have one shape; a method "
+            "that a path does not take is answered with 405 and the header Allow.",
         },
         "paths": paths,
         "components": {"schemas": components},
     }
     if keys:
-        described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        described["security"] = [{"key": []}]
+        described["components"]["securitySchemes"] = SCHEMES
+        described["security"] = [{name: []} for name in SCHEMES]
     return described
 
 
@@ -73,11 +124,15 @@ def _operation(op: Operation, schemas: dict[Any, Any], models: Sequence[str]) ->
             content["example"] = op.answer_example
         answer["content"] = {op.media: content}
     if op.name == "chat":
-        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+        answer["content"]["text/event-stream"] = {"schema": EVENT}
     error = {JSON: {"schema": schemas[Error]}}
-    responses = {"200": answer} | {
-        str(status): {"description": REASONS[status], "content": error}
-        for status in sorted(set(op.errors))
+    responses = {"200": answer | {"headers": {"X-Request-Id": REQUEST_ID}}} | {
+        str(status): {
+            "description": REASONS[status],
+            "headers": {"X-Request-Id": REQUEST_ID} | HEADERS.get(status, {}),
+            "content": error,
+        }
+        for status in sorted({*op.errors, *ANYWHERE})
     }
     found: dict[str, Any] = {
         "operationId": op.name,
@@ -85,21 +140,27 @@ def _operation(op: Operation, schemas: dict[Any, Any], models: Sequence[str]) ->
         "tags": [op.tag],
         "responses": responses,
     }
-    names = re.findall(r"{(\w+)}", op.path)
-    if names:
-        found["parameters"] = [
+    model = models[0] if models else "model"
+    found["parameters"] = [
+        *(
             {
                 "name": name,
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "minLength": 1},
-                "example": models[0] if models else "model",
+                "example": model,
             }
-            for name in names
-        ]
+            for name in re.findall(r"{(\w+)}", op.path)
+        ),
+        *ASKED_BY,
+        *([DEADLINE] if 504 in op.errors else []),
+    ]
+    if op.path in OPEN:
+        found["security"] = []
     if op.takes is not None:
         taken: dict[str, Any] = {"schema": schemas[op.takes]}
         if op.example is not None:
-            taken["example"] = op.example
+            known = {"model": model} if "model" in op.example else {}
+            taken["example"] = op.example | known
         found["requestBody"] = {"required": True, "content": {JSON: taken}}
     return found
