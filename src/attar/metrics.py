@@ -6,6 +6,7 @@ null in JSON; it is never replaced by 0 or 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -187,4 +188,4 @@ def surely_better(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> bool:
     """Whether `after` is right on more of the same rows than chance explains: McNemar's test
     of paired shares (1947), one-sided at 5 %."""
     won, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    return won - lost > BEYOND_CHANCE * float(won + lost) ** 0.5
+    return bool(won - lost > BEYOND_CHANCE * math.sqrt(won + lost))

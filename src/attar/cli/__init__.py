@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import click
 
-from attar.version import __version__
 from attar.cli.audit import audit
 from attar.cli.build import build
 from attar.cli.curate import curate
@@ -24,6 +23,7 @@ from attar.cli.report import report
 from attar.cli.serve import serve
 from attar.cli.verify import verify
 from attar.errors import AttarError
+from attar.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90})

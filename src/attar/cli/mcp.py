@@ -44,7 +44,7 @@ def mcp(
     import msgspec
 
     from attar.bundle import read_bundle
-    from attar.serve.app import Serving
+    from attar.serve.app import run
     from attar.serve.mcp import make_app, run_stdio
     from attar.serve.settings import Model, Settings, checked
 
@@ -71,5 +71,6 @@ def mcp(
         settings = checked(msgspec.convert(msgspec.to_builtins(settings), Settings), "attar mcp")
     except msgspec.ValidationError as error:
         raise RecipeError(f"attar mcp: {error}") from None
-    click.echo(f"serving {', '.join(models)} on http://{host}:{port}/mcp", err=True)
-    Serving(make_app(settings, embed=embed), settings).run()
+    names = ", ".join(models)
+    app = make_app(settings, embed=embed)
+    run(settings, app, lambda address: click.echo(f"serving {names} on {address}/mcp", err=True))

@@ -25,6 +25,7 @@ from attar.errors import RecipeError
 @click.option("--person", metavar="URL", help="Webhook that takes abstentions to a person.")
 @click.option("--capture", metavar="FILE", help="Write requests and answers as JSON lines.")
 @click.option("--redact", is_flag=True, help="Replace personal data in the capture file.")
+@click.option("--mcp", is_flag=True, help="Offer the models as tools at /mcp.")
 @click.option("--workers", type=int, help="Calls at once for each model.")
 @click.option("--insecure", is_flag=True, help="Listen to other machines without a key.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
@@ -47,7 +48,7 @@ def serve(
         _print_key(new_key)
         return
     need("serve", "attar serve")
-    from attar.serve.app import run
+    from attar.serve.app import make_app, run
     from attar.serve.settings import checked
 
     settings = checked(_settings(bundles, config, alias, flags), str(config or "attar serve"))
@@ -60,7 +61,8 @@ def serve(
 
         redact("a first text, so that a missing extra is found now")
     names = ", ".join(settings.models)
-    run(settings, redact, lambda address: click.echo(f"serving {names} on {address}", err=True))
+    app = make_app(settings, redact)
+    run(settings, app, lambda address: click.echo(f"serving {names} on {address}", err=True))
 
 
 def _settings(
@@ -119,8 +121,9 @@ def _settings(
         if settings.capture is None:
             raise RecipeError("--redact needs --capture: what should be redacted?")
         changed["capture"] = msgspec.structs.replace(settings.capture, redact=True)
-    if flags["insecure"]:
-        changed["insecure"] = True
+    for name in ("insecure", "mcp"):
+        if flags[name]:
+            changed[name] = True
     if flags["quiet"]:
         changed["log_requests"] = False
     # Through the checks of the types, which replacing passes by.

@@ -2,8 +2,8 @@
 
 A line has the `text`, and a `label` where somebody better than the model gave one: the large
 model it fell back to, or a person who corrected it. The model's own answers are under
-`predicted`, so that nothing is ever trained to repeat itself by accident: as train rows,
-lines without a label are dropped, and as unlabeled rows all of them are texts.
+`predicted`, so that nothing is ever trained to repeat itself by accident: as unlabeled rows
+all lines are texts, and those with a label, picked out, are train rows.
 
 Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
 is full they are lost and counted. Files are rotated by size. They are readable by their
@@ -12,6 +12,7 @@ owner alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -39,8 +40,8 @@ class Rotation:
 
 
 class Capture:
-    """Appends to `path`; older rows are in path.1, path.2, … Raises OutputError where the
-    file cannot be opened.
+    """Appends to `path`, say requests.jsonl; older rows are in requests.1.jsonl, the next in
+    requests.2.jsonl. Raises OutputError where the file cannot be opened.
 
     sample: share of the rows offered that are written. redact: text in, text out, run in
     the writing thread. count: told of "written", "lost" and "failed" rows.
@@ -84,19 +85,23 @@ class Capture:
                 try:
                     row = self._queue.get(timeout=FLUSHED_AFTER_S)
                 except Empty:
-                    self._file.flush()
+                    with contextlib.suppress(OSError, ValueError):  # tried again with the next row
+                        self._file.flush()
                     continue
                 if row is None:
                     return
                 self._write(row)
         finally:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _write(self, row: Mapping[str, Any]) -> None:
         try:
             if self._redact is not None:
                 row = {k: self._redacted(v) if k in TEXTS else v for k, v in row.items()}
             line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+            if self._file.closed:  # a rotation failed half-way
+                self._file = self._opened()
             if self._file.tell() and self._file.tell() + len(line) > self._rotation.bytes:
                 self._rotate()
             self._file.write(line)
@@ -108,7 +113,7 @@ class Capture:
         assert self._redact is not None
         if isinstance(value, str):
             return self._redact(value)
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._redacted(one) for one in value]
         if isinstance(value, dict):
             return {key: self._redacted(one) for key, one in value.items()}

@@ -18,12 +18,19 @@ from typing import Any
 
 import httpx
 
+from attar.tasks.label_sets import name_of
+
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 FIRST_PAUSE_S = 0.2
 MOST_PAUSE_S = 5.0
 PROMPT = (
     "Classify the user's text. Answer with exactly one of these labels and nothing else:\n{labels}"
 )
+PROMPT_SEVERAL = (
+    "Label the user's text. Any number of these labels may fit. Answer with those that do, one a "
+    "line, and nothing else; answer {none} where no label fits:\n{labels}"
+)
+AROUND = "\"'`.,;*- \t"  # what models put around a label
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -111,27 +118,32 @@ class LargeModel:
     retries: int = 2
     pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
-    async def label(self, text: str, labels: Sequence[str]) -> str:
-        """One of `labels` for the text. Raises NoAnswerError."""
+    async def label(self, text: str, labels: Sequence[str], several: bool = False) -> str:
+        """One of `labels` for the text; with `several` the name of the set of those that fit
+        (`tasks.label_sets`). Raises NoAnswerError."""
         listed = "\n".join(labels)
+        known = {label.casefold(): label for label in labels} | {label: label for label in labels}
+        none = "none" if "none" not in known else "no label"
+        prompt = PROMPT_SEVERAL if several else PROMPT
         body = {
             "messages": [
-                {"role": "system", "content": PROMPT.format(labels=listed)},
+                {"role": "system", "content": prompt.format(labels=listed, none=none)},
                 {"role": "user", "content": text},
             ],
             "temperature": 0,
         }
         answer = await self.chat(body)
         try:
-            said = answer["choices"][0]["message"]["content"].strip().strip("\"'`.").strip()
+            said = answer["choices"][0]["message"]["content"].strip()
         except (KeyError, IndexError, TypeError, AttributeError):
             raise NoAnswerError("no_label", "the fallback's answer has no text") from None
-        known = {label.casefold(): label for label in labels}
-        if said.casefold() not in known:
-            raise NoAnswerError(
-                "no_label", f"the fallback answered {said[:80]!r}, which is no label"
-            )
-        return known[said.casefold()]
+        if not several:
+            return _known(said, known)
+        if said.strip(AROUND).casefold() == none:
+            return name_of([])
+        if not said:
+            raise NoAnswerError("no_label", "the fallback's answer is empty")
+        return name_of(_known(line, known) for line in said.splitlines() if line.strip())
 
     async def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The endpoint's answer to a chat completion, `model` put in. Raises NoAnswerError."""
@@ -139,15 +151,22 @@ class LargeModel:
         self.spending.check()
         try:
             async with asyncio.timeout(self.deadline_s):
-                answer = await self._with_retries({**body, "model": self.model, "stream": False})
+                answer = await self._with_retries(self._asked(body))
         except TimeoutError:
             self.circuit.record(False)
             raise NoAnswerError("deadline", f"no answer within {self.deadline_s:g} s") from None
-        usage = answer.get("usage") or {}
+        usage = answer.get("usage")
+        if not isinstance(usage, dict):
+            usage = {}
         tokens = [usage.get(key) for key in ("prompt_tokens", "completion_tokens")]
         counted = [count if isinstance(count, int) and count > 0 else 0 for count in tokens]
         self.spending.add(self.price(*counted))
         return answer
+
+    def _asked(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        # Options of a stream are refused where none is asked for.
+        kept = {key: value for key, value in body.items() if key != "stream_options"}
+        return {**kept, "model": self.model, "stream": False}
 
     async def _with_retries(self, body: Mapping[str, Any]) -> dict[str, Any]:
         for attempt in range(self.retries + 1):
@@ -180,6 +199,7 @@ class LargeModel:
             )
         if response.status_code != 200:
             # It works and will not take this request: no reason to open the circuit.
+            self.circuit.record(True)
             raise NoAnswerError("refused", f"the fallback answered {response.status_code}")
         try:
             answer = response.json()
@@ -198,6 +218,16 @@ class _MayPassError(Exception):
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
         self.after = after
+
+
+def _known(said: str, known: Mapping[str, str]) -> str:
+    """The label that was said. known: labels by themselves and in lower case."""
+    for form in (said.strip(), said.strip(AROUND)):
+        label = known.get(form) or known.get(form.casefold())
+        if label is not None:
+            return label
+    shown = said.strip(AROUND)[:80]
+    raise NoAnswerError("no_label", f"the fallback answered {shown!r}, which is no label")
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

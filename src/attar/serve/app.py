@@ -11,7 +11,8 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from types import FrameType
+from importlib.util import find_spec
+from types import FrameType, ModuleType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from attar.bundle import read_bundle
-from attar.errors import AttarError, OutputError
+from attar.errors import AttarError, MissingExtraError, OutputError
 from attar.runtime.capture import Capture, Rotation
 from attar.serve import live, native, neighbors, openai_chat, openai_other, page
 from attar.serve.gate import Gate, log
@@ -45,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> Starlette:
     """The application of these settings. redact: what capture does to a text, if anything."""
+    mcp = _mcp() if settings.mcp else None
     fallback = settings.fallback
     metering = Metering(fallback.input_usd, fallback.output_usd) if fallback else Metering()
 
@@ -54,7 +56,8 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
         app.state.service = service
         watcher = asyncio.create_task(_watch(service))
         try:
-            yield
+            async with mcp.sessions(service) if mcp else contextlib.nullcontext() as app.state.mcp:
+                yield
         finally:
             watcher.cancel()
             await service.close()
@@ -64,6 +67,7 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
         *(operation.route() for operation in OPERATIONS),
         WebSocketRoute("/v1/stream", live.stream),
         Route("/openapi.json", _constant(described)),
+        *((mcp.ROUTE,) if mcp else ()),
         *page.routes(),
     ]
     middleware = [Middleware(Gate, settings.keys, metering, log_requests=settings.log_requests)]
@@ -116,16 +120,17 @@ class Serving(uvicorn.Server):
 
 def run(
     settings: Settings,
-    redact: Callable[[str], str] | None = None,
+    app: Starlette,
     listening: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until a signal ends it. listening: told of the address once it is taken.
+    """Serve the application until a signal ends it. listening: told of the address once it
+    is taken.
 
     Raises AttarError where a bundle cannot be opened or the address cannot be listened on.
     """
     for model in settings.models.values():
         read_bundle(model.path)  # one clear error now, and none inside the event loop
-    server = Serving(make_app(settings, redact), settings)
+    server = Serving(app, settings)
     # Threads of the engine would wait up to 5 ms, Python's default, for the loop to let go.
     sys.setswitchinterval(SWITCH_S)
     with _listen(settings) as taken:
@@ -174,6 +179,15 @@ def _capture(
         redact if wanted.redact else None,
         lambda outcome: metering.captured.labels(outcome).inc(),
     )
+
+
+def _mcp() -> ModuleType:
+    """The tools' side, whose package half a second and 30 MB go to: only where it is asked for."""
+    if find_spec("mcp") is None:
+        raise MissingExtraError("mcp", "offering models as tools")
+    from attar.serve import mcp
+
+    return mcp
 
 
 def _constant(content: object) -> Callable[[Request], Response]:

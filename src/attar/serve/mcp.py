@@ -28,7 +28,6 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from attar.version import __version__
 from attar.bundle import CARD, REPORT
 from attar.errors import AttarError
 from attar.registry import did_you_mean
@@ -41,6 +40,7 @@ from attar.serve.served import Served
 from attar.serve.service import Answer, Asked, Service
 from attar.serve.settings import Settings
 from attar.serve.wire import HttpError
+from attar.version import __version__
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 INSTRUCTIONS = (

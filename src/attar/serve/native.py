@@ -8,11 +8,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from attar.version import __version__
 from attar.serve.operations import Operation, asked, unless_gone
 from attar.serve.served import Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
+from attar.version import __version__
 
 Score = Annotated[float, Meta(ge=0, le=1)]
 # Only described: what is said of an empty list here is clearer than a type's error.
@@ -37,7 +37,7 @@ class Answered(Struct):
     answered_by: str
     alternatives: list[tuple[str, Score]]
     label: str | UnsetType = UNSET
-    labels: list[tuple[str, Score]] | UnsetType = UNSET
+    labels: list[tuple[str, Score | None]] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 

@@ -14,14 +14,29 @@ import numpy as np
 from msgspec import Meta, Struct
 from starlette.requests import Request
 
-from attar.serve.native import ASKING, Score
+from attar.serve.native import ASKING, FILLED, Score
 from attar.serve.openai_other import scores_of
 from attar.serve.operations import Operation, asked, unless_gone
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 
 Text = TypeVar("Text", bound=str | list[str])
-Inputs = str | list[str]
+Inputs = str | Annotated[list[str], FILLED]
+ONE_TEXT = Meta(extra_json_schema={"minItems": 1, "maxItems": 1})
+DOCUMENT = Meta(
+    extra_json_schema={"required": ["text"], "properties": {"text": {"type": "string"}}}
+)
+EITHER_LIST = Meta(
+    extra_json_schema={
+        "oneOf": [
+            {
+                "required": [one],
+                "properties": {one: {"type": "array"}, other: {"type": "null"}},
+            }
+            for one, other in (("texts", "documents"), ("documents", "texts"))
+        ]
+    }
+)
 
 
 class EmbedRequest(Struct):
@@ -37,7 +52,7 @@ class TeiRequest(Struct):
     """inputs: a batch is a list of texts, or, as TEI's clients send it, of lists of one text.
     raw_scores is not offered: scores are probabilities."""
 
-    inputs: str | list[str | list[str]]
+    inputs: str | Annotated[list[str | Annotated[list[str], ONE_TEXT]], FILLED]
     model: str | None = None
     truncate: bool | None = None
 
@@ -71,8 +86,8 @@ class RerankRequest(Struct):
     """texts: TEI's name for them, whose answer is a list; documents: Cohere's and Jina's."""
 
     query: str
-    texts: list[str] | None = None
-    documents: list[str | dict[str, Any]] | None = None
+    texts: Annotated[list[str], FILLED] | None = None
+    documents: Annotated[list[str | Annotated[dict[str, Any], DOCUMENT]], FILLED] | None = None
     model: str | None = None
     top_n: Annotated[int, Meta(ge=1)] | None = None
     return_text: bool = False
@@ -211,8 +226,8 @@ OPERATIONS = (
               classify, ClassifyRequest, ClassifyAnswer, errors=ASKING, tag="TEI, vLLM, Cohere",
               example={"input": ["where is my parcel?"]}),
     *(Operation("POST", path, name, "Order texts by how near they are to a query.",
-                rerank, RerankRequest, list[Ranked] | RerankAnswer, errors=ASKING,
-                tag="TEI, vLLM, Cohere",
+                rerank, Annotated[RerankRequest, EITHER_LIST], list[Ranked] | RerankAnswer,
+                errors=ASKING, tag="TEI, vLLM, Cohere",
                 example={"query": "late parcel", "documents": ["my parcel is late", "a refund"]})
       for path, name in (("/rerank", "rerank"), ("/v1/rerank", "v1_rerank"))),
 )  # fmt: skip

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from attar.serve.native import ASKING
+from attar.serve.openai_other import scores_of
 from attar.serve.operations import Operation, asked, unless_gone
 from attar.serve.schema_fill import CannotFillError, filled
 from attar.serve.served import Served
@@ -29,6 +30,13 @@ from attar.serve.wire import HttpError
 
 LEAST_SCORE = 1e-9  # so that a logarithm is finite
 MOST_TOP_LOGPROBS = 20
+ONE = Meta(ge=1, extra_json_schema={"maximum": 1})  # more has an error of its own
+OF_USER = Meta(
+    min_length=1,
+    extra_json_schema={
+        "contains": {"properties": {"role": {"const": "user"}}, "required": ["role"]}
+    },
+)
 
 
 class Message(Struct):
@@ -64,7 +72,7 @@ class ChatRequest(Struct):
     """Further fields of OpenAI's (temperature, seed, …) are taken and change nothing."""
 
     model: str
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[Message], OF_USER]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
@@ -72,7 +80,7 @@ class ChatRequest(Struct):
     tool_choice: str | dict[str, Any] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=MOST_TOP_LOGPROBS)] | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    n: Annotated[int, ONE] | None = None
 
 
 class Completion(Struct):
@@ -207,7 +215,10 @@ def _logprobs(answer: Answer, content: str, body: ChatRequest) -> dict[str, Any]
         return {"token": label, "logprob": logprob, "bytes": list(label.encode("utf-8"))}
 
     prediction = answer.prediction
-    top = [(prediction.label, prediction.score), *prediction.alternatives]
+    if _several(answer) is None:
+        top = [(prediction.label, prediction.score), *prediction.alternatives]
+    else:  # of each label by itself: the set of them is no token
+        top = sorted(scores_of(prediction).items(), key=lambda one: -one[1])
     count = body.top_logprobs or 0
     entry = token(content, prediction.score)
     entry["top_logprobs"] = [token(*one) for one in top[:count]]

@@ -18,7 +18,8 @@ from attar.serve.operations import Operation, asked, unless_gone
 from attar.serve.served import Served
 from attar.serve.service import Answer, Service
 from attar.serve.wire import HttpError
-from attar.types import Prediction
+from attar.tasks.label_sets import labels_in
+from attar.types import LabelSet, Prediction
 
 
 class ModelEntry(Struct):
@@ -39,9 +40,27 @@ class ModelList(Struct):
     data: list[ModelEntry]
 
 
+# Token ids come as numbers, which are refused with a word on what to set.
+TEXTS = Meta(
+    extra_json_schema={
+        "minItems": 1,
+        "items": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "required": ["text"],
+                    "properties": {"text": {"type": "string"}},
+                },
+            ]
+        },
+    }
+)
+
+
 class EmbeddingRequest(Struct):
     model: str
-    input: str | list[Any]
+    input: str | Annotated[list[Any], TEXTS]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1)] | None = None
 
@@ -60,7 +79,7 @@ class EmbeddingList(Struct):
 
 
 class ModerationRequest(Struct):
-    input: str | list[Any]
+    input: str | Annotated[list[Any], TEXTS]
     model: str | None = None
 
 
@@ -148,10 +167,12 @@ async def moderations(service: Service, request: Request, body: ModerationReques
 def _moderation(served: Served, answer: Answer) -> dict[str, Any]:
     prediction = answer.prediction
     scores = dict.fromkeys(served.predictor.labels, 0.0) | scores_of(prediction)
-    answered = answer.answered_by in ("model", "fallback")
     named: tuple[str, ...] = ()
-    if answered:
-        named = (answer.label,) if answer.answered_by == "fallback" else prediction.named
+    if answer.answered_by == "model":
+        named = prediction.named
+    elif answer.answered_by == "fallback":
+        several = isinstance(prediction, LabelSet)
+        named = labels_in(answer.label) if several else (answer.label,)
     return {
         "flagged": bool(named),
         "categories": {label: label in named for label in scores},
@@ -163,8 +184,10 @@ def _moderation(served: Served, answer: Answer) -> dict[str, Any]:
 def scores_of(prediction: Prediction) -> dict[str, float]:
     """Label -> score, as far as the answer holds them."""
     found = dict(prediction.alternatives)
-    several = getattr(prediction, "labels", None)
-    found |= {prediction.label: prediction.score} if several is None else dict(several)
+    if isinstance(prediction, LabelSet):
+        found |= dict(prediction.labels)
+    else:
+        found[prediction.label] = prediction.score
     return {str(label): float(score) for label, score in found.items()}
 
 

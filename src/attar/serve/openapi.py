@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from attar.version import __version__
 from attar.serve.gate import OPEN
 from attar.serve.operations import Operation
 from attar.serve.wire import JSON
+from attar.version import __version__
 
 REASONS = {
     400: "The body cannot be used.",

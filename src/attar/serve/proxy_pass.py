@@ -209,14 +209,11 @@ class Proxy:
         )  # fmt: skip
         try:
             return await self._upstream.handle_async_request(request)
-        except httpx.TimeoutException as error:
-            raise HttpError(
-                504, "upstream_timeout", f"the upstream did not answer in time: {_name(error)}"
-            ) from None
         except httpx.HTTPError as error:
-            raise HttpError(
-                502, "upstream_unreachable", f"the upstream gave no answer: {_name(error)}"
-            ) from None
+            kind = type(error).__name__  # its text may hold an address
+            late = isinstance(error, httpx.TimeoutException)
+            status, code = (504, "upstream_timeout") if late else (502, "upstream_unreachable")
+            raise HttpError(status, code, f"the upstream gave no answer: {kind}") from None
 
     async def _answered(
         self, passing: Passing, keep: bool, response: httpx.Response, send: Send
@@ -295,8 +292,3 @@ async def _left(passing: Passing, receive: Receive) -> None:
 
 def _too_long(most: int) -> HttpError:
     return HttpError(413, "body_too_large", f"a body has at most {most:,} bytes here")
-
-
-def _name(error: Exception) -> str:
-    """The kind of an error: its text may hold an address."""
-    return type(error).__name__

@@ -5,7 +5,9 @@ It counts; it never shows a text or a label, because its lines go to a log.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from glob import escape
 from pathlib import Path
 
 MOST_LABELS = 10_000  # that are counted
@@ -52,13 +54,19 @@ class Tally:
         if self._path is None or self.labeled == 0:
             return "no recipe yet: a build needs rows with labels"
         task = "multilabel" if self._several else "classify"
-        unlabeled = f'unlabeled = "{beside(self._path).name}"\n'
-        return (
-            f'a recipe, to be written beside {self._path}:\n\ntask = "{task}"\n\n[data]\n'
-            f'train = "{self._path.name}"\n{unlabeled if self.rows > self.labeled else ""}'
-        )
+        lines = [f'task = "{task}"', "", "[data]", f"train = {_written(self._path)}"]
+        if (unlabeled := _written(beside(self._path))) != "[]":
+            lines.append(f"unlabeled = {unlabeled}")
+        return "\n".join([f"a recipe, to be written beside {self._path}:", "", *lines, ""])
 
 
 def beside(path: Path) -> Path:
     """Where the rows without a label go."""
     return path.with_name(f"{path.stem}.unlabeled{path.suffix}")
+
+
+def _written(path: Path) -> str:
+    """The file and what was rotated out of it, without empty ones, as a list in TOML."""
+    older = path.parent.glob(f"{escape(path.stem)}.[0-9]*{path.suffix}")
+    names = [one.name for one in (path, *sorted(older)) if one.is_file() and one.stat().st_size]
+    return json.dumps(names, ensure_ascii=False)

@@ -53,7 +53,7 @@ def filled(
             raise CannotFillError("a part of the schema is no object")
         return part
 
-    def value(name: str, part: Any, deep: int = 0) -> Any:
+    def value(name: str, part: Any, deep: int = 0, said: str | None = label) -> Any:
         nonlocal parts
         parts += 1
         if deep > MOST_DEEP or parts > MOST_PARTS:
@@ -61,16 +61,16 @@ def filled(
         part = resolve(part)
         for key in ("anyOf", "oneOf"):
             if isinstance(part.get(key), list):
-                return first_of(name, part[key], deep)
+                return first_of(name, part[key], deep, said)
         if isinstance(part.get("allOf"), list) and len(part["allOf"]) == 1:
-            return value(name, part["allOf"][0], deep + 1)
+            return value(name, part["allOf"][0], deep + 1, said)
         if "const" in part:
             return part["const"]
         kind = part.get("type")
         kinds = kind if isinstance(kind, list) else [kind]
         plain = name.lower()
         if isinstance(part.get("enum"), list):
-            return from_enum(name, part["enum"], "null" in kinds)
+            return from_enum(name, part["enum"], said)
         if plain in ABSTAINED_NAMES and "boolean" in kinds:
             return abstained
         if plain in SCORE_NAMES and ("number" in kinds or "integer" in kinds):
@@ -81,34 +81,47 @@ def filled(
                 return round(100 * score)
             return round(100 * score, 4) if most == 100 else round(score, 6)
         if "array" in kinds and plain in LABELS_NAMES:
-            items = resolve(part.get("items", {}))
-            allowed = items.get("enum")
-            return [one for one in labels if not isinstance(allowed, list) or one in allowed]
+            return listed(name, part.get("items", True), deep)
         if "string" in kinds and plain in LABEL_NAMES:
-            return text_for(name, "null" in kinds)
+            return text_for(name, "null" in kinds, said)
         if "null" in kinds:
             return None
         raise CannotFillError(f"{name!r} asks for what a classifier does not know")
 
-    def text_for(name: str, nullable: bool) -> Any:
-        if label is not None:
-            return label
+    def listed(name: str, part: Any, deep: int) -> list[str]:
+        if part is True or part == {}:
+            return list(labels)
+        found = []
+        for one in labels:
+            try:
+                fits = value("label", part, deep + 1, one) == one
+            except CannotFillError:
+                fits = False
+            if fits:
+                found.append(one)
+            elif not abstained:  # an abstention names no label
+                raise CannotFillError(f"{name!r} does not allow the label {one!r}")
+        return found
+
+    def text_for(name: str, nullable: bool, said: str | None) -> Any:
+        if said is not None:
+            return said
         if nullable:
             return None
         raise CannotFillError(f"{name!r} takes one label; this model gives a text several")
 
-    def from_enum(name: str, allowed: Sequence[Any], nullable: bool) -> Any:
-        if label in allowed:
-            return label
-        if nullable or None in allowed:
+    def from_enum(name: str, allowed: Sequence[Any], said: str | None) -> Any:
+        if said in allowed:
+            return said
+        if None in allowed:
             return None
-        raise CannotFillError(f"{name!r} does not allow the label {label!r} in its enum")
+        raise CannotFillError(f"{name!r} does not allow the label {said!r} in its enum")
 
-    def first_of(name: str, choices: Sequence[Any], deep: int) -> Any:
+    def first_of(name: str, choices: Sequence[Any], deep: int, said: str | None) -> Any:
         problem = CannotFillError(f"{name!r} has no choices")
         for choice in sorted(choices, key=_is_null):
             try:
-                return value(name, choice, deep + 1)
+                return value(name, choice, deep + 1, said)
             except CannotFillError as error:
                 problem = error
         raise problem
@@ -118,8 +131,7 @@ def filled(
     if not isinstance(properties, Mapping):
         return value("label", top)
     required = top.get("required")
-    if not isinstance(required, list):
-        required = []
+    required = [n for n in required if isinstance(n, str)] if isinstance(required, list) else []
     made: dict[str, Any] = {}
     for name, part in properties.items():
         try:

@@ -14,6 +14,7 @@ from attar.runtime.predictor import Predictor
 from attar.serve.answering import Answering
 from attar.serve.metering import Metering
 from attar.serve.settings import Model, Settings
+from attar.tasks import TASKS
 
 ABSTAINED = "abstained"
 
@@ -47,6 +48,11 @@ class Served:
         """The labels in scope, and the out-of-scope label where there is one."""
         scope = self.bundle.manifest["task_settings"].get("out_of_scope")
         return (*self.predictor.labels, *((scope,) if scope else ()))
+
+    @property
+    def gives_sets(self) -> bool:
+        """Whether a text gets any number of labels."""
+        return TASKS.get(self.predictor.manifest["task"]).label_sets
 
     @property
     def abstain_text(self) -> str:

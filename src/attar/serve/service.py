@@ -26,7 +26,8 @@ from attar.serve.metering import Metering
 from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
-from attar.types import Prediction
+from attar.tasks.label_sets import labels_in
+from attar.types import LabelSet, Prediction
 
 AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 
@@ -54,7 +55,10 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         found = self.prediction.to_json()
         if self.answered_by == "fallback":
-            found["label"] = self.label
+            if isinstance(self.prediction, LabelSet):  # whoever else answers gives no scores
+                found["labels"] = [[label, None] for label in labels_in(self.label)]
+            else:
+                found["label"] = self.label
         found["answered_by"] = self.answered_by
         if self.note:
             found["note"] = self.note
@@ -252,7 +256,7 @@ class Service:
 
     async def _label_of_large(self, served: Served, text: str) -> str:
         assert self.large is not None  # checked with the settings
-        return await self.large.label(text, served.all_labels)
+        return await self.large.label(text, served.all_labels, served.gives_sets)
 
     async def _to_person(
         self, served: Served, text: str, prediction: Prediction, asked: Asked

@@ -114,8 +114,8 @@ class Limits(Section, frozen=True):
 class Settings(Section, frozen=True):
     """The whole of it. threads: of the engine, for one call; workers: calls at once, for
     each model (None: a processor is left to the server itself). reload_s: how often bundles
-    are looked at. cors: origins whose pages may call. log_requests: a line for each, without
-    its text."""
+    are looked at. mcp: offer the models as tools at /mcp (needs the extra `mcp`). cors:
+    origins whose pages may call. log_requests: a line for each, without its text."""
 
     models: dict[str, Model] = field(default_factory=dict)
     host: str = "127.0.0.1"
@@ -128,6 +128,7 @@ class Settings(Section, frozen=True):
     fallback: Fallback | None = None
     person: Person | None = None
     capture: Capture | None = None
+    mcp: bool = False
     cors: tuple[str, ...] = ()
     certificate: str | None = None
     private_key: str | None = None

@@ -100,7 +100,7 @@ async def about(service: Service, request: Request, body: None) -> Any:
     settings, limits = served.bundle.manifest["task_settings"], service.settings.limits
     return {
         "labels": list(served.all_labels),
-        "sets": _gives_sets(served),
+        "sets": served.gives_sets,
         "threshold": settings.get("threshold"),
         # Another measure than the score cannot be drawn beside it.
         "threshold_is_score": settings.get("acceptance", "probability") == "probability",
@@ -160,11 +160,6 @@ OPERATIONS = (
 )  # fmt: skip
 
 
-def _gives_sets(served: Served) -> bool:
-    """Whether an answer names any number of labels."""
-    return bool(served.bundle.manifest["task"] == "multilabel")
-
-
 async def _of_model(served: Served, text: str, asked: Asked) -> tuple[Prediction, float]:
     started = time.perf_counter()
     (prediction,) = await served.answering.answer([text], "label", asked.deadline)
@@ -180,7 +175,7 @@ async def _of_fallback(service: Service, served: Served, text: str) -> dict[str,
     large = _counting(service.large, paid)
     started = time.perf_counter()
     try:
-        label = await large.label(text, served.all_labels, _gives_sets(served))
+        label = await large.label(text, served.all_labels, served.gives_sets)
         answer = {"label": label, "note": None}
     except NoAnswerError as error:
         service.metering.failures.labels(error.why).inc()
