@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Serve
+    from serve.conftest import Serve
 
 REFUND, WEATHER = "i want my refund", "the weather now"
 

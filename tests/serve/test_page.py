@@ -11,13 +11,12 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
-from page_desk import HOSTILE, REFUND, REPORT, keys, large_model
-
 from attar.serve import page
 from attar.serve.settings import Fallback, Model
+from serve.page_desk import HOSTILE, REFUND, REPORT, keys, large_model
 
 if TYPE_CHECKING:
-    from conftest import Serve
+    from serve.conftest import Serve
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
-from page_desk import HOSTILE, KEY, REFUND, REPORT, WEATHER, keys, large_model
-
 from attar.serve.settings import Capture, Fallback, Key, Limits, Model
+from serve.page_desk import HOSTILE, KEY, REFUND, REPORT, WEATHER, keys, large_model
 
 if TYPE_CHECKING:
-    from conftest import Serve
+    from serve.conftest import Serve
 
 
 @pytest.fixture

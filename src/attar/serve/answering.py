@@ -30,12 +30,13 @@ MEMORY = 0.1  # weight of the newest measurement in the running mean
 class Job:
     """Some texts of one request. deadline: on the clock of time.monotonic()."""
 
-    __slots__ = ("deadline", "future", "texts", "want")
+    __slots__ = ("deadline", "future", "handed", "texts", "want")
 
     def __init__(
         self, texts: Sequence[str], want: Want, deadline: float, future: asyncio.Future[Any]
     ) -> None:
         self.texts, self.want, self.deadline, self.future = texts, want, deadline, future
+        self.handed = False
 
     @property
     def useless(self) -> bool:
@@ -80,29 +81,41 @@ class Answering:
         """Predictions or embeddings, in order. Raises HttpError: 429 where the line is too
         long for the deadline, 504 where it has passed."""
         seconds = self.wait_s
-        if (
-            self.waiting + len(texts) > self._most_waiting
-            or time.monotonic() + seconds + self.seconds_a_text > deadline
-        ):
+        # Where nothing waits it is tried: how long a text takes is learned from nothing else.
+        late = self.waiting and time.monotonic() + seconds + self.seconds_a_text > deadline
+        if late or self.waiting + len(texts) > self._most_waiting:
             raise HttpError.busy(seconds)
         jobs = [
             Job(texts[at : at + PIECE], want, deadline, self._loop.create_future())
             for at in range(0, len(texts), PIECE)
         ]
         self.waiting += len(texts)
-        if not self._gathered:
-            self._loop.call_soon(self._hand_over)
-        self._gathered += jobs
-        if len(jobs) == 1:
-            only: list[Any] = await jobs[0].future
-            return only
+        # Only so many pieces are in the line at once: what comes meanwhile gets in between.
+        ahead = self._workers + 1
+        answers: list[Any] = []
         try:
-            parts = await asyncio.gather(*(job.future for job in jobs))
+            self._gather(jobs[:ahead])
+            for number, job in enumerate(jobs, ahead):
+                answers.extend(await job.future)
+                self._gather(jobs[number : number + 1])
         except BaseException:
             for job in jobs:
                 job.future.cancel()
+                if not job.handed:
+                    self.waiting -= len(job.texts)
+                elif job.future.done() and not job.future.cancelled():
+                    job.future.exception()  # looked at, so that nothing warns of it
             raise
-        return [answer for part in parts for answer in part]
+        return answers
+
+    def _gather(self, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            return
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        for job in jobs:
+            job.handed = True
+        self._gathered += jobs
 
     def close(self) -> None:
         """Let the threads end when the line is empty."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
@@ -24,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from attar.bundle import read_bundle
-from attar.errors import AttarError, MissingExtraError, OutputError
+from attar.errors import MissingExtraError, OutputError, RecipeError
 from attar.runtime.capture import Capture, Rotation
 from attar.serve import live, native, neighbors, openai_chat, openai_other, page
 from attar.serve.gate import Gate, log
@@ -32,7 +34,7 @@ from attar.serve.metering import Metering
 from attar.serve.openapi import describe
 from attar.serve.operations import Operation
 from attar.serve.service import Service
-from attar.serve.settings import Settings
+from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError, reply
 
 SWITCH_S = 0.0005
@@ -78,7 +80,13 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
                 CORSMiddleware,
                 allow_origins=list(settings.cors),
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-Id", "X-Deadline-Ms"],
+                allow_headers=[
+                    "Authorization",
+                    "Api-Key",
+                    "Content-Type",
+                    "X-Request-Id",
+                    "X-Deadline-Ms",
+                ],
                 expose_headers=["X-Request-Id", "Retry-After"],
             ),
         )
@@ -104,7 +112,7 @@ class Serving(uvicorn.Server):
                 server_header=False,
                 ws_max_size=settings.limits.body_bytes,
                 timeout_keep_alive=75,
-                timeout_graceful_shutdown=int(settings.limits.drain_s) or None,
+                timeout_graceful_shutdown=math.ceil(settings.limits.drain_s),
                 ssl_certfile=settings.certificate,
                 ssl_keyfile=settings.private_key,
             )
@@ -128,8 +136,7 @@ def run(
 
     Raises AttarError where a bundle cannot be opened or the address cannot be listened on.
     """
-    for model in settings.models.values():
-        read_bundle(model.path)  # one clear error now, and none inside the event loop
+    _check(settings)
     server = Serving(app, settings)
     # Threads of the engine would wait up to 5 ms, Python's default, for the loop to let go.
     sys.setswitchinterval(SWITCH_S)
@@ -138,6 +145,27 @@ def run(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         listening(f"{scheme}://{host}:{taken.getsockname()[1]}")
         server.run(sockets=[taken])
+
+
+def _check(settings: Settings) -> None:
+    """Open what will be opened: one clear error now, and none inside the event loop."""
+    for model in settings.models.values():
+        read_bundle(model.path)
+    if settings.fallback is not None:
+        secret(settings.fallback.api_key_env, "fallback.api_key_env")
+    if settings.person is not None:
+        secret(settings.person.header_env, "person.header_env")
+    if settings.capture is not None:
+        Capture(settings.capture.path).close()
+    if settings.certificate is not None:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(settings.certificate, settings.private_key)
+        except OSError as error:  # SSLError is one
+            raise RecipeError(
+                f"certificate {settings.certificate}, private_key {settings.private_key}: "
+                f"{error.strerror or error}"
+            ) from None
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -162,7 +190,7 @@ async def _watch(service: Service) -> None:
             try:
                 if await served.reload_if_changed():
                     log("reloaded", model=served.name, sha256=served.predictor.content_sha256)
-            except AttarError as error:
+            except Exception as error:  # whatever it is, the next file may be whole
                 log("reload_refused", model=served.name, message=str(error))
 
 

@@ -37,7 +37,7 @@ class Answered(Struct):
     answered_by: str
     alternatives: list[tuple[str, Score]]
     label: str | UnsetType = UNSET
-    labels: list[tuple[str, Score | None]] | UnsetType = UNSET
+    labels: list[tuple[str, Score]] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 

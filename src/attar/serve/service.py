@@ -45,20 +45,21 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """label: of whoever answered; the model's best guess where nobody did. note: why the
-    one who should have answered did not."""
+    one who should have answered did not. named: the labels of a fallback that gives several."""
 
     prediction: Prediction
     label: str
     answered_by: AnsweredBy
     note: str | None = None
+    named: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         found = self.prediction.to_json()
-        if self.answered_by == "fallback":
-            if isinstance(self.prediction, LabelSet):  # whoever else answers gives no scores
-                found["labels"] = [[label, None] for label in labels_in(self.label)]
-            else:
-                found["label"] = self.label
+        if self.named is not None and isinstance(self.prediction, LabelSet):
+            scores = dict((*self.prediction.labels, *self.prediction.alternatives))
+            found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
+        elif self.answered_by == "fallback":
+            found["label"] = self.label
         found["answered_by"] = self.answered_by
         if self.note:
             found["note"] = self.note
@@ -205,7 +206,7 @@ class Service:
             return
         row: dict[str, Any] = {"text": text}
         if answer.answered_by == "fallback":
-            row["label"] = answer.label
+            row["label"] = answer.label if answer.named is None else list(answer.named)
         row |= {
             "predicted": answer.prediction.label,
             "score": round(answer.prediction.score, 6),
@@ -247,7 +248,8 @@ class Service:
         try:
             if served.model.on_abstain == "fallback":
                 label = await self._label_of_large(served, text)
-                return Answer(prediction, label, "fallback")
+                named = labels_in(label) if served.gives_sets else None
+                return Answer(prediction, label, "fallback", named=named)
             await self._to_person(served, text, prediction, asked)
             return Answer(prediction, prediction.label, "person")
         except NoAnswerError as error:

@@ -1,0 +1,175 @@
+"""Whatever is posted: never a failure of the server, and one shape for all errors."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attar.serve.app import OPERATIONS
+from attar.serve.settings import Capture
+
+if TYPE_CHECKING:
+    from serve.conftest import Serve
+
+POSTED = [operation.path for operation in OPERATIONS if operation.method == "POST"]
+EXAMPLES = 150  # of each route
+quick = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+texts = st.sampled_from(["i want my refund", "the weather now", "", "\x00", "\u202eé😀"]) | st.text(
+    st.characters(codec="utf-8"), max_size=20
+)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 300),
+    st.just(10**30),
+    st.floats(allow_nan=False, allow_infinity=False),
+    texts,
+)
+loose = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["text", "type", "a", "$ref"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+labels = st.sampled_from(
+    [
+        {"type": "string"},
+        {"enum": ["refund", "oos"]},
+        {"anyOf": [{"$ref": "#/properties/label"}]},
+        {"const": 1},
+        {"type": "array"},
+    ]
+)
+schemas = loose | st.fixed_dictionaries(
+    {"properties": st.dictionaries(st.sampled_from(["label", "score", "labels"]), labels | loose)},
+    optional={"required": loose | st.lists(st.sampled_from(["label", "x"]), max_size=2)},
+)
+parts = st.fixed_dictionaries({"type": st.sampled_from(["text", "image_url"]), "text": texts})
+messages = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["user", "user", "system", "tool"]),
+        "content": texts | st.lists(parts, max_size=2) | loose,
+    }
+)
+formats = st.fixed_dictionaries(
+    {"type": st.sampled_from(["json_schema", "json_object", "text"])},
+    optional={"json_schema": st.fixed_dictionaries({"name": texts, "schema": schemas})},
+)
+functions = st.fixed_dictionaries({"name": texts}, optional={"parameters": schemas})
+tools = st.fixed_dictionaries({"type": st.just("function"), "function": functions})
+several = texts | st.lists(texts, max_size=3) | loose
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "model": st.sampled_from(["tiny", "tiny", "tiny", "other"]) | texts,
+    "text": texts,
+    "texts": st.lists(texts, max_size=3),
+    "label": texts,
+    "messages": st.lists(messages, max_size=3),
+    "stream": st.booleans(),
+    "stream_options": st.just({"include_usage": True}),
+    "response_format": formats,
+    "tools": st.lists(tools, max_size=2),
+    "tool_choice": st.sampled_from(["auto", "none", {"function": {"name": "x"}}]),
+    "logprobs": st.booleans(),
+    "top_logprobs": st.integers(0, 20),
+    "n": st.integers(1, 2),
+    "input": several,
+    "inputs": several,
+    "encoding_format": st.sampled_from(["float", "base64", "int8"]),
+    "dimensions": st.sampled_from([4, 5]),
+    "query": texts,
+    "documents": st.lists(texts | st.fixed_dictionaries({"text": texts}), max_size=3),
+    "top_n": st.integers(1, 3),
+    "return_text": st.booleans(),
+    "return_documents": st.booleans(),
+    "normalize": st.booleans(),
+}
+
+
+def bodies(path: str) -> st.SearchStrategy[Any]:
+    """Bodies of the route, mostly near to what it takes."""
+    (operation,) = (o for o in OPERATIONS if (o.method, o.path) == ("POST", path))
+    taken = getattr(operation.takes, "__origin__", operation.takes)  # of an Annotated type
+    known = {name: FIELDS.get(name, loose) for name in taken.__struct_fields__}
+    needed = {"messages", "input", "inputs", "query", "text"} & set(known)
+    near = {name: strategy if name in needed else strategy | loose
+            for name, strategy in known.items()}  # fmt: skip
+    required = {name: near[name] for name in needed}
+    if "model" in known:
+        required["model"] = FIELDS["model"]
+    optional = {name: strategy for name, strategy in near.items() if name not in required}
+    return st.fixed_dictionaries(required, optional=optional) | loose
+
+
+@pytest.mark.parametrize("path", POSTED)
+def test_bodies(serve: Serve, path: str, tmp_path: Any) -> None:
+    server = serve(capture=Capture(path=str(tmp_path / "capture.jsonl")))
+    reached = set()
+
+    @quick
+    @given(bodies(path), st.sampled_from([None, None, None, "1", "x", "0", "nan"]))
+    def ask(body: Any, deadline: str | None) -> None:
+        headers = {"content-type": "application/json"}
+        if deadline is not None:
+            headers["x-deadline-ms"] = deadline
+        response = server.client.post(
+            path.replace("{model}", "tiny"), content=json.dumps(body), headers=headers
+        )
+        reached.add(response.status_code)
+        assert response.headers["x-request-id"]
+        if response.status_code == 200:
+            assert response.content
+            return
+        assert response.status_code in (400, 401, 404, 409, 413, 422, 429, 504), response.text
+        error = response.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert error["message"] and isinstance(error["message"], str)
+        assert error["param"] is None or isinstance(error["param"], str)
+        if response.status_code == 429:
+            assert int(response.headers["retry-after"]) >= 1
+
+    ask()
+    assert reached >= {200, 422}  # the strategy makes bodies of both kinds
+
+
+def test_bytes_that_are_no_json(serve: Serve) -> None:
+    server = serve()
+
+    @quick
+    @given(st.binary(max_size=60), st.sampled_from(POSTED))
+    def ask(content: bytes, path: str) -> None:
+        response = server.client.post(path.replace("{model}", "tiny"), content=content)
+        assert response.status_code in (400, 422)
+        assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+
+    ask()
+
+
+BREAKING = (
+    *(b"[" * 100_000, b'{"a":' * 50_000, b"NaN", b'{"text": 1e999}', b"\xff\xfe{}"),
+    *(b'{"text": "\xed\xa0\x80"}', b'{"text": "\\udc00\\ud800"}', b'{"text": "\\ud800"}'),
+)
+
+
+@pytest.mark.parametrize("path", ["/v1/predict/tiny", "/v1/chat/completions", "/embed"])
+def test_what_breaks_parsers(serve: Serve, path: str) -> None:
+    server = serve()
+    for content in BREAKING:
+        response = server.client.post(path, content=content)
+        assert response.status_code in (400, 422), response.text
+        assert response.json()["error"]["message"]
