@@ -17,7 +17,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 
 from attar.errors import OutputError
 from attar.runtime import capture as module
-from attar.runtime.capture import Capture, Rotation
+from attar.runtime.capture import Capture, Rotation, TrainingFiles, beside
 from attar.runtime.cascade import NoAnswerError
 from attar.serve.settings import Capture as CaptureSettings
 from attar.serve.settings import Fallback, Person
@@ -38,7 +38,7 @@ def stopped(server: Running) -> None:
     until = time.monotonic() + 20
     capture = server.service.capture
     assert capture is not None
-    while capture._thread.is_alive():
+    while not capture.closed:
         assert time.monotonic() < until, "the capture thread did not end"
         time.sleep(0.01)
 
@@ -58,7 +58,8 @@ def test_rows_of_a_server(serve: Serve, tmp_path: Path, tiny_bundle: Path) -> No
     client.post("/v1/predict/tiny", json={"text": 3})
     client.post("/embed", json={"inputs": REFUND})
     stopped(server)
-    refund, weather, parcel, corrected = rows(path)
+    refund, weather, parcel = rows(beside(path))
+    (corrected,) = rows(path)
     # No label of the model's own: nothing is trained to repeat itself.
     assert not any("label" in row for row in (refund, weather, parcel))
     assert (refund["text"], refund["predicted"], refund["request_id"]) == (REFUND, "refund", "a")
@@ -88,7 +89,7 @@ def test_labels_come_from_the_fallback_or_a_person_alone(
     for _ in range(2):
         server.client.post("/v1/predict/tiny", json={"text": WEATHER})
     stopped(server)
-    by_fallback, by_nobody = rows(path)
+    (by_fallback,), (by_nobody,) = rows(path), rows(beside(path))
     assert (by_fallback["label"], by_fallback["answered_by"]) == ("cancel", "fallback")
     assert "label" not in by_nobody
 
@@ -106,8 +107,9 @@ def test_what_waits_for_a_person_has_no_label(
     monkeypatch.setattr(type(server.service.desk), "hand_over", hand_over)
     server.client.post("/v1/predict/tiny", json={"text": WEATHER})
     stopped(server)
-    (row,) = rows(path)
+    (row,) = rows(beside(path))
     assert row["answered_by"] == "person" and "label" not in row
+    assert not path.exists()  # attar build refuses an empty file
 
 
 def test_attar_build_reads_the_rows(tmp_path: Path) -> None:
@@ -115,17 +117,14 @@ def test_attar_build_reads_the_rows(tmp_path: Path) -> None:
     from attar.recipe import DataSection
 
     path, fields = tmp_path / "requests.jsonl", DataSection(train=())
-    capture = Capture(path)
-    capture.offer({"text": "a", "label": "refund", "answered_by": "person"})
-    capture.offer({"text": "b\nc \ud800", "predicted": "cancel", "answered_by": "model"})
-    capture.close()
-    found, dropped = read_rows([path], fields, labeled=False, strict=False)
-    assert [row.text for row in found] == ["a", "b\nc ?"]
-    assert dropped == []
-    labeled = path.with_name("labeled.jsonl")
-    labeled.write_text("".join(json.dumps(row) + "\n" for row in rows(path) if "label" in row))
-    (row,), _ = read_rows([labeled], fields, labeled=True, strict=False)
+    files = TrainingFiles(path)
+    files.offer({"text": "a", "label": "refund", "answered_by": "person"})
+    files.offer({"text": "b\nc \ud800", "predicted": "cancel", "answered_by": "model"})
+    files.close()
+    (row,), dropped = read_rows([path], fields, labeled=True, strict=True)
     assert (row.text, row.label) == ("a", "refund")
+    (row,), more = read_rows([beside(path)], fields, labeled=False, strict=False)
+    assert (row.text, dropped + more) == ("b\nc ?", [])
 
 
 def test_a_server_without_a_capture_file_says_so_to_corrections(serve: Serve) -> None:
@@ -211,7 +210,7 @@ def test_a_server_redacts(serve: Serve, tmp_path: Path) -> None:
     server = serve(capture=redacted, redact=lambda text: text.replace("refund", "[X]"))
     server.client.post("/v1/predict/tiny", json={"text": REFUND})
     stopped(server)
-    assert [row["text"] for row in rows(path)] == ["i want my [X]"]
+    assert [row["text"] for row in rows(beside(path))] == ["i want my [X]"]
 
 
 def test_a_full_queue_loses_rows_counts_them_and_holds_up_nobody(

@@ -112,7 +112,9 @@ def test_a_large_model_labels_a_text_of_several_labels(
     server.server.should_exit = True
     capture = server.service.capture
     assert capture is not None
-    capture._thread.join(20)
+    until = time.monotonic() + 20
+    while not capture.closed and time.monotonic() < until:
+        time.sleep(0.01)
     # As `attar build` reads labels of a multilabel task: a list.
     rows = [json.loads(line) for line in captured.read_text(encoding="utf-8").splitlines()]
     assert [row["label"] for row in rows] == [["cancel", "refund"], [], ["delivery"]]

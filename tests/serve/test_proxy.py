@@ -11,6 +11,8 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +28,7 @@ import httpx
 import uvicorn
 
 from attar.errors import OutputError, RecipeError
-from attar.serve.proxy import ProxySettings, Recording, checked, make_app, server_of
+from attar.serve.proxy import ProxySettings, Recording, checked, make_app, run, server_of
 from attar.serve.proxy_exchange import LabelFrom, label_in, question_in, reply_in
 
 KEY = "sk-secret-of-the-client"
@@ -789,19 +791,59 @@ def test_a_file_that_cannot_be_written_is_found_at_the_start(
     assert ended.value.code == 2 and not (tmp_path / "traffic.jsonl").exists()
 
 
+def test_an_address_that_is_taken(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        kept = Recording(path=str(tmp_path / "traffic.jsonl"))
+        with pytest.raises(OutputError, match=f"port {port}: Address already in use"):
+            run(ProxySettings(upstream="http://a", recording=kept, port=port))
+    assert [*tmp_path.iterdir()] == []  # neither threads nor empty files are left
+
+
 def test_the_command_names_the_address(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from attar.cli import main
 
     given: list[ProxySettings] = []
-    monkeypatch.setattr("attar.serve.proxy.run", lambda settings, redact: given.append(settings))
+
+    def begin(settings: ProxySettings, redact: Any, listening: Callable[[str], None]) -> None:
+        given.append(settings)
+        listening("http://127.0.0.1:9000/v1")
+
+    monkeypatch.setattr("attar.serve.proxy.run", begin)
+    command = ["proxy", "--upstream", "https://api.example.com/v1", "--capture", "t.jsonl"]
     with pytest.raises(SystemExit) as ended:
-        main(["proxy", "--upstream", "https://api.example.com/v1", "--capture", "t.jsonl",
-              "--label-from", "json:intent", "--sample", "0.5", "--port", "9000"])  # fmt: skip
+        main([*command, "--label-from", "json:intent", "--sample", "0.5", "--port", "9000"])
     assert ended.value.code == 0
     assert "http://127.0.0.1:9000/v1 as its base URL" in capsys.readouterr().err
-    assert given[0].recording.label_from == "json:intent" and given[0].recording.sample == 0.5
+    recording = given[0].recording
+    assert (recording.path, recording.label_from, recording.sample, given[0].port) == (
+        "t.jsonl", "json:intent", 0.5, 9000,
+    )  # fmt: skip
     with pytest.raises(SystemExit) as ended:
-        main(["proxy", "--upstream", "https://a", "--capture", "t.jsonl", "--sample", "2"])
+        main([*command, "--sample", "2"])
     assert ended.value.code == 2
+    assert "Expected `float` <= 1" in capsys.readouterr().err
+
+
+def test_the_real_command_passes_records_and_ends(tmp_path: Path) -> None:
+    stub = Upstream(answer=answering(completion("refund")))
+    config = uvicorn.Config(stub, lifespan="off", log_config=None, access_log=False)
+    path = tmp_path / "traffic.jsonl"
+    with in_thread(uvicorn.Server(config)) as url:
+        command = [sys.executable, "-m", "attar.cli", "proxy", "--upstream", f"{url}/v1",
+                   "--capture", str(path), "--port", "0"]  # fmt: skip
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            address = process.stderr.readline().split("give the application ")[1].split()[0]
+            answer = httpx.post(
+                f"{address}/chat/completions", json=_asked(REFUND), trust_env=False, timeout=20
+            )
+            assert answer.json() == completion("refund")
+            process.terminate()
+            said = process.stderr.read()
+            process.wait(20)
+    assert "1 rows, 1 of them with one of 1 labels" in said and "Traceback" not in said
+    assert json.loads(path.read_text())["label"] == "refund"
+    assert path.stat().st_mode & 0o777 == 0o600

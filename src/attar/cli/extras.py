@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from attar.errors import MissingExtraError
@@ -18,3 +19,13 @@ def need(extra: str, command: str) -> None:
     """Raise MissingExtraError unless the extra's packages are there; imports none."""
     if any(find_spec(package) is None for package in PROBES[extra]):
         raise MissingExtraError(extra, command)
+
+
+def redactor() -> Callable[[str], str]:
+    from attar.data.personal import find_personal_data, placeholders
+
+    def redact(text: str) -> str:
+        return placeholders(text, find_personal_data(text))
+
+    redact("a first text, so that a missing extra is found now")
+    return redact

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -43,7 +42,7 @@ def proxy(upstream: str, redact: bool, **flags: Any) -> None:
     ".unlabeled". With --shadow a bundle answers too, silently: its figures are at
     /_attar/shadow, for Prometheus at /_attar/metrics.
     """
-    from attar.cli.extras import need
+    from attar.cli.extras import need, redactor
 
     need("serve", "attar proxy")
     import msgspec
@@ -67,19 +66,10 @@ def proxy(upstream: str, redact: bool, **flags: Any) -> None:
         )
     except msgspec.ValidationError as error:
         raise RecipeError(f"attar proxy: {error}") from None
-    checked(settings)
-    click.echo(
-        f"passing on to {upstream}; give the application {settings.address} as its base URL",
-        err=True,
+    run(
+        checked(settings),  # first: what is wrong with it is told before an extra is missed
+        redactor() if redact else None,
+        lambda address: click.echo(
+            f"passing on to {upstream}; give the application {address} as its base URL", err=True
+        ),
     )
-    run(settings, _redaction() if redact else None)
-
-
-def _redaction() -> Callable[[str], str]:
-    from attar.data.personal import find_personal_data, placeholders
-
-    def redact(text: str) -> str:
-        return placeholders(text, find_personal_data(text))
-
-    redact("a first text, so that a missing extra is found now")
-    return redact

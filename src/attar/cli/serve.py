@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def serve(
     The page is at /, the description of the API at /openapi.json. What the flags do not
     cover (keys, limits, TLS, several fallbacks' settings) stands in the --config file.
     """
-    from attar.cli.extras import need
+    from attar.cli.extras import need, redactor
 
     if new_key is not None:
         _print_key(new_key)
@@ -52,14 +51,8 @@ def serve(
     from attar.serve.settings import checked
 
     settings = checked(_settings(bundles, config, alias, flags), str(config or "attar serve"))
-    redact: Callable[[str], str] | None = None
-    if settings.capture is not None and settings.capture.redact:
-        from attar.data.personal import find_personal_data, placeholders
-
-        def redact(text: str) -> str:
-            return placeholders(text, find_personal_data(text))
-
-        redact("a first text, so that a missing extra is found now")
+    hidden = settings.capture is not None and settings.capture.redact
+    redact = redactor() if hidden else None
     names = ", ".join(settings.models)
     app = make_app(settings, redact)
     run(settings, app, lambda address: click.echo(f"serving {names} on {address}", err=True))

@@ -2,8 +2,8 @@
 
 A line has the `text`, and a `label` where somebody better than the model gave one: the large
 model it fell back to, or a person who corrected it. The model's own answers are under
-`predicted`, so that nothing is ever trained to repeat itself by accident: as unlabeled rows
-all lines are texts, and those with a label, picked out, are train rows.
+`predicted`, so that nothing is ever trained to repeat itself by accident. Lines with a label
+stand in one file, which is `train` data; the others beside it, which is `unlabeled` data.
 
 Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
 is full they are lost and counted. Files are rotated by size. They are readable by their
@@ -143,3 +143,43 @@ class Capture:
             return os.fdopen(os.open(self.path, APPEND, 0o600), "ab")
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def beside(path: Path) -> Path:
+    """Where the rows without a label go: requests.unlabeled.jsonl beside requests.jsonl."""
+    return path.with_name(f"{path.stem}.unlabeled{path.suffix}")
+
+
+class TrainingFiles:
+    """Rows with a label in `path`, rows without beside it; the arguments are `Capture`'s.
+    closed: True once all is written."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        sample: float = 1.0,
+        rotation: Rotation | None = None,
+        redact: Callable[[str], str] | None = None,
+        count: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
+        path = Path(path)
+        self.closed = False
+        self._labeled = Capture(path, sample, rotation, redact, count)
+        try:
+            self._unlabeled = Capture(beside(path), sample, rotation, redact, count)
+        except OutputError:
+            self._labeled.close()
+            raise
+
+    def offer(self, row: Mapping[str, Any], always: bool = False) -> None:
+        """Write a row when there is time for it. always: whatever the sample says."""
+        (self._labeled if "label" in row else self._unlabeled).offer(row, always)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        for capture in (self._labeled, self._unlabeled):
+            capture.close()
+            # An empty file is no data set: attar build refuses it.
+            if capture.path.is_file() and not capture.path.stat().st_size:
+                capture.path.unlink()
+        self.closed = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -26,10 +25,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from attar.bundle import read_bundle
-from attar.errors import MissingExtraError, OutputError, RecipeError
-from attar.runtime.capture import Capture, Rotation
+from attar.errors import MissingExtraError, RecipeError
+from attar.runtime.capture import Rotation, TrainingFiles
 from attar.serve import live, native, neighbors, openai_chat, openai_other, page
 from attar.serve.gate import Gate, log
+from attar.serve.listening import listen
 from attar.serve.metering import Metering
 from attar.serve.openapi import describe
 from attar.serve.operations import Operation
@@ -140,7 +140,7 @@ def run(
     server = Serving(app, settings)
     # Threads of the engine would wait up to 5 ms, Python's default, for the loop to let go.
     sys.setswitchinterval(SWITCH_S)
-    with _listen(settings) as taken:
+    with listen(settings.host, settings.port) as taken:
         scheme = "https" if settings.certificate else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         listening(f"{scheme}://{host}:{taken.getsockname()[1]}")
@@ -156,7 +156,7 @@ def _check(settings: Settings) -> None:
     if settings.person is not None:
         secret(settings.person.header_env, "person.header_env")
     if settings.capture is not None:
-        Capture(settings.capture.path).close()
+        TrainingFiles(settings.capture.path).close()
     if settings.certificate is not None:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -166,21 +166,6 @@ def _check(settings: Settings) -> None:
                 f"certificate {settings.certificate}, private_key {settings.private_key}: "
                 f"{error.strerror or error}"
             ) from None
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        taken = socket.socket(family, kind, protocol)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
-    except OSError as error:
-        raise OutputError(
-            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}. "
-            "Take another: --port N, or --port 0 for any that is free"
-        ) from None
-    return taken
 
 
 async def _watch(service: Service) -> None:
@@ -196,11 +181,11 @@ async def _watch(service: Service) -> None:
 
 def _capture(
     settings: Settings, redact: Callable[[str], str] | None, metering: Metering
-) -> Capture | None:
+) -> TrainingFiles | None:
     wanted = settings.capture
     if wanted is None:
         return None
-    return Capture(
+    return TrainingFiles(
         wanted.path,
         wanted.sample,
         Rotation(int(wanted.megabytes * 1e6), wanted.files),

@@ -29,6 +29,7 @@ from attar.errors import RecipeError
 from attar.runtime.capture import Rotation
 from attar.runtime.predictor import load
 from attar.serve import proxy_pass
+from attar.serve.listening import listen
 from attar.serve.proxy_exchange import LabelFrom
 from attar.serve.proxy_pass import OWN, Proxy
 from attar.serve.proxy_record import Recorder, Wanted
@@ -76,12 +77,6 @@ class ProxySettings(Section, frozen=True):
     @property
     def local(self) -> bool:
         return self.host in ("127.0.0.1", "::1", "localhost")
-
-    @property
-    def address(self) -> str:
-        """What an application takes for the upstream's URL."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}{httpx.URL(self.upstream).path.rstrip('/')}"
 
 
 def checked(settings: ProxySettings) -> ProxySettings:
@@ -177,8 +172,6 @@ def server_of(settings: ProxySettings, app: Starlette) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=False,
             # The upstream's own headers are passed on, and no second ones.
@@ -191,11 +184,20 @@ def server_of(settings: ProxySettings, app: Starlette) -> uvicorn.Server:
     )
 
 
-def run(settings: ProxySettings, redact: Callable[[str], str] | None = None) -> None:
-    """Serve until a signal ends it. Raises AttarError where it cannot begin."""
+def run(
+    settings: ProxySettings,
+    redact: Callable[[str], str] | None = None,
+    listening: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve until a signal ends it. listening: told what an application takes for the
+    upstream's URL, once the address is taken. Raises AttarError where it cannot begin."""
     app = make_app(checked(settings), redact)
     try:
-        server_of(settings, app).run()
+        with listen(settings.host, settings.port) as taken:
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            path = httpx.URL(settings.upstream).path.rstrip("/")
+            listening(f"http://{host}:{taken.getsockname()[1]}{path}")
+            server_of(settings, app).run(sockets=[taken])
     finally:
         app.state.recorder.close()
 

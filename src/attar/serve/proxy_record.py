@@ -21,7 +21,7 @@ from queue import Full, Queue
 from typing import Any
 
 from attar.errors import OutputError, RecipeError
-from attar.runtime.capture import Capture, Rotation
+from attar.runtime.capture import Rotation, TrainingFiles
 from attar.serve.proxy_exchange import (
     Form,
     LabelFrom,
@@ -33,7 +33,7 @@ from attar.serve.proxy_exchange import (
     unpacked,
 )
 from attar.serve.proxy_shadow import Shadow
-from attar.serve.proxy_tally import Tally, beside
+from attar.serve.proxy_tally import Tally
 
 AUTO = LabelFrom()
 SUFFIXES = (".jsonl", ".ndjson")
@@ -94,11 +94,10 @@ class Recorder:
         self._wanted, self._shadow, self._redact = wanted, shadow, redact
         self._count, self._say = count, say
         self.tally = Tally(path)
-        self._labeled = self._unlabeled = None
+        self._files = None
         if path is not None:
             check_writable(path)
-            self._labeled = Capture(path, 1.0, rotation, None, self._written)
-            self._unlabeled = Capture(beside(path), 1.0, rotation, None, self._written)
+            self._files = TrainingFiles(path, 1.0, rotation, None, self._written)
         self._waiting_bytes = 0
         self._warned = self._closed = False
         self._lock = threading.Lock()
@@ -127,12 +126,8 @@ class Recorder:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
-        for capture in (self._labeled, self._unlabeled):
-            if capture is not None:
-                capture.close()
-                # An empty file is no data set: attar build refuses it.
-                if capture.path.is_file() and not capture.path.stat().st_size:
-                    capture.path.unlink()
+        if self._files is not None:
+            self._files.close()
         if self.tally.rows:
             self._say(self.tally.line())
             self._say(self.tally.recipe())
@@ -157,15 +152,12 @@ class Recorder:
         reply = self._reply(exchange)
         label = label_in(reply, self._wanted.label_from)
         shown = self._beside(question, label, reply, exchange)
-        if self._labeled is None or self._unlabeled is None:
+        if self._files is None:
             return "skipped"
         if self._wanted.sample < 1 and random.random() >= self._wanted.sample:
             return "skipped"
         row = self._row(exchange, question, reply, label) | shown
-        if "label" in row:
-            self._labeled.offer(row)
-        else:
-            self._unlabeled.offer(row)
+        self._files.offer(row)
         self.tally.add(row.get("label"))
         if self.tally.rows % self._wanted.report_every == 0:
             self._say(self.tally.line())

@@ -10,6 +10,8 @@ from collections import Counter
 from glob import escape
 from pathlib import Path
 
+from attar.runtime.capture import beside
+
 MOST_LABELS = 10_000  # that are counted
 LEAST_A_LABEL = 20  # rows, below which a build has little to learn and to certify from
 
@@ -58,11 +60,6 @@ class Tally:
         if (unlabeled := _written(beside(self._path))) != "[]":
             lines.append(f"unlabeled = {unlabeled}")
         return "\n".join([f"a recipe, to be written beside {self._path}:", "", *lines, ""])
-
-
-def beside(path: Path) -> Path:
-    """Where the rows without a label go."""
-    return path.with_name(f"{path.stem}.unlabeled{path.suffix}")
 
 
 def _written(path: Path) -> str:

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 
 from attar.registry import did_you_mean
-from attar.runtime.capture import Capture
+from attar.runtime.capture import TrainingFiles
 from attar.runtime.cascade import (
     Circuit,
     LargeModel,
@@ -69,7 +69,9 @@ class Answer:
 class Service:
     """Made on the event loop that serves. redact: what capture does to a text."""
 
-    def __init__(self, settings: Settings, capture: Capture | None, metering: Metering) -> None:
+    def __init__(
+        self, settings: Settings, capture: TrainingFiles | None, metering: Metering
+    ) -> None:
         self.settings, self.metering, self.capture = settings, metering, capture
         self.models = {
             name: Served(name, model, settings, metering) for name, model in settings.models.items()
