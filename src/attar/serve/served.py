@@ -33,7 +33,7 @@ class Served:
         self.answering = Answering(
             predictor,
             settings.limits.waiting,
-            settings.workers or max(1, (os.cpu_count() or 1) - settings.threads),
+            settings.workers or max(1, (os.cpu_count() or 1) // settings.threads),
             lambda texts, seconds: batches.observe(texts),
         )
         metering.waiting.labels(name).set_function(lambda: self.answering.waiting)

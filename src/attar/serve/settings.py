@@ -113,7 +113,7 @@ class Limits(Section, frozen=True):
 
 class Settings(Section, frozen=True):
     """The whole of it. threads: of the engine, for one call; workers: calls at once, for
-    each model (None: a processor is left to the server itself). reload_s: how often bundles
+    each model (None: as many as keep every processor busy). reload_s: how often bundles
     are looked at. mcp: offer the models as tools at /mcp (needs the extra `mcp`). cors:
     origins whose pages may call. log_requests: a line for each, without its text."""
 

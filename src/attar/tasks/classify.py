@@ -127,7 +127,9 @@ class Classify:
         best = in_scope[np.arange(len(order))[:, None], order]
         abstained = [False] * len(order)
         if threshold is not None:
-            abstained = (self.acceptance(outputs, manifest) < threshold).tolist()
+            by_share = settings.get("acceptance", ACCEPTANCES[0]) == ACCEPTANCES[0]
+            sure = best[:, 0] if by_share else self.acceptance(outputs, manifest)
+            abstained = (sure < threshold).tolist()
         return [
             Prediction(
                 label=labels[row[0]],
