@@ -25,6 +25,7 @@ from attar.errors import RecipeError
 @click.option("--capture", metavar="FILE", help="Write requests and answers as JSON lines.")
 @click.option("--redact", is_flag=True, help="Replace personal data in the capture file.")
 @click.option("--mcp", is_flag=True, help="Offer the models as tools at /mcp.")
+@click.option("--threads", type=int, help="Of the engine, for one call.  [default: 1]")
 @click.option("--workers", type=int, help="Calls at once for each model.")
 @click.option("--insecure", is_flag=True, help="Listen to other machines without a key.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
@@ -85,7 +86,7 @@ def _settings(
         known = models[name]
         models[name] = msgspec.structs.replace(known, aliases=(*known.aliases, other))
     changed: dict[str, Any] = {}
-    for name in ("host", "port", "workers"):
+    for name in ("host", "port", "threads", "workers"):
         if flags[name] is not None:
             changed[name] = flags[name]
     if flags["fallback"]:

@@ -21,7 +21,8 @@ from attar.serve.wire import HttpError
 
 Want = Literal["label", "embed"]
 PIECE = 16  # texts of one request that are taken together: others get their turn between
-MOST_TOGETHER = 32  # texts that a thread takes at once
+MOST_TOGETHER = 32  # texts that a thread takes at once …
+TOGETHER_S = 0.025  # … and of them as many as it answers in about this time
 AT_ONCE_S = 0.003  # a lone text that takes at most so long is answered on the event loop
 FIRST_GUESS_S = 0.002  # of a text, until some were timed
 MEMORY = 0.1  # weight of the newest measurement in the running mean
@@ -136,8 +137,9 @@ class Answering:
         """A thread: take what has gathered, answer it, give it back in one go."""
         while (job := self._line.get()) is not None:
             jobs, count = [job], len(job.texts)
+            most = min(MOST_TOGETHER, TOGETHER_S / self.seconds_a_text)
             with contextlib.suppress(Empty):
-                while count < MOST_TOGETHER and self._line.qsize() >= self._workers:
+                while count < most and self._line.qsize() >= self._workers:
                     another = self._line.get_nowait()
                     if another is None:
                         self._line.put(None)

@@ -99,7 +99,7 @@ class Limits(Section, frozen=True):
 
     waiting: texts of a model that wait at most. deadline_ms: after which an answer is of no
     use, unless the request sets a shorter one. batch_tokens: that run at once, for models
-    whose batches change no answer.
+    whose batches change no answer; more of them leave the processor's cache and take longer.
     """
 
     body_bytes: Count = 2_000_000
@@ -107,7 +107,7 @@ class Limits(Section, frozen=True):
     characters: Characters = 100_000
     waiting: Count = 2_048
     deadline_ms: Positive = 2_000
-    batch_tokens: Count = 2_048
+    batch_tokens: Count = 128
     drain_s: Positive = 20
 
 
