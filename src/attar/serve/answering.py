@@ -25,6 +25,7 @@ MOST_TOGETHER = 32  # texts that a thread takes at once …
 TOGETHER_S = 0.025  # … and of them as many as it answers in about this time
 AT_ONCE_S = 0.003  # a lone text that takes at most so long is answered on the event loop
 FIRST_GUESS_S = 0.002  # of a text, until some were timed
+LEAST_S = 1e-6  # no text takes less
 MEMORY = 0.1  # weight of the newest measurement in the running mean
 
 
@@ -137,7 +138,7 @@ class Answering:
         """A thread: take what has gathered, answer it, give it back in one go."""
         while (job := self._line.get()) is not None:
             jobs, count = [job], len(job.texts)
-            most = min(MOST_TOGETHER, TOGETHER_S / self.seconds_a_text)
+            most = min(MOST_TOGETHER, TOGETHER_S / max(self.seconds_a_text, LEAST_S))
             with contextlib.suppress(Empty):
                 while count < most and self._line.qsize() >= self._workers:
                     another = self._line.get_nowait()
