@@ -20,7 +20,7 @@ from attar.passes.distill import Distill
 from attar.passes.finetune import FEW_A_LABEL
 from attar.passes.no_layers import NoLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
-from attar.plan import _best, _faster, _fitting, _student, search
+from attar.plan import _best, _fitting, _student, search
 from attar.plan.prepare import Prepared
 from attar.plan.search import (
     FEW,
@@ -81,22 +81,6 @@ def test_the_best_that_fits_wins() -> None:
     confused = candidate("none", 900_000, accuracy=0.86, oos_auroc=0.6)
     assert _best((confused, told_apart)) is told_apart
     assert _best(()) is None
-
-
-def test_half_of_the_layers_wins_within_a_standard_error() -> None:
-    def deep(count: int, score: float) -> Candidate:
-        figures = {"accuracy": score, "rows": 800.0}
-        return Candidate(Shape(tuple(range(count)), 384), 1000 * count, 1, figures, score)
-
-    values: dict[str, Derived] = {}
-    six, three = deep(6, 0.93), deep(3, 0.922)  # the standard error is 0.009
-    assert _faster(six, (six, deep(3, 0.92)), values) is six
-    assert _faster(six, (six, deep(4, 0.929)), values) is six  # not half of the work
-    assert _faster(six, (six, replace(three, shape=Shape((), 384))), values) is six
-    assert _faster(six, (six, replace(three, trial=SHORT)), values) is six
-    assert not values
-    assert _faster(six, (six, three), values) is three
-    assert "within a standard error of 6 layers" in values["student"].reason
 
 
 def test_sources(tiny_start: Artifact, tiny_context: Context) -> None:

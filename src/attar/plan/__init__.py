@@ -7,7 +7,6 @@ of the plan learn from both. Nothing here looks at calibrate or certify rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,13 +92,10 @@ def make_plan(
         candidates = _until_one_fits(shapes, base, budget)
     else:
         candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
-    fitting = _fitting(candidates, base.context.columns, budget)
-    best = _best(fitting)
+    best = _best(_fitting(candidates, base.context.columns, budget))
     if best is None:
         raise infeasible(budget, base)
     values["student"] = Derived(best.name, _why(best, candidates))
-    if budget.latency_ms is None:  # else the recipe says what is fast enough
-        best = _faster(best, fitting, values)
     context.progress.say(f"chosen: {best.name}; select joins train")
     teacher = make_teacher(
         recipe.teacher, base.teacher_start, base.context, base.balance, values, base.words
@@ -228,33 +224,6 @@ def _best(fitting: Sequence[Candidate]) -> Candidate | None:
         return found.trial, found.score, agreement, -found.size_bytes
 
     return max(fitting, key=rank, default=None)
-
-
-def _faster(
-    best: Candidate, candidates: Sequence[Candidate], values: MutableMapping[str, Derived]
-) -> Candidate:
-    """The best of the students with at most half its layers that score within a standard error
-    of it (the rule of Breiman et al. 1984, §3.4.3); itself where there is none."""
-    if best.shape is None:
-        return best
-    error = math.sqrt(best.score * (1 - best.score) / best.figures["rows"])
-    as_good = [
-        c
-        for c in candidates
-        if c.shape is not None
-        and c.trial == best.trial
-        and 0 < 2 * len(c.shape.layers) <= len(best.shape.layers)
-        and best.score - c.score <= error
-    ]
-    if not as_good:
-        return best
-    chosen = max(as_good, key=lambda c: c.score)
-    values["student"] = Derived(
-        chosen.name,
-        f"{chosen.score:.4f} on select, within a standard error of {best.name} with "
-        f"{best.score:.4f}, and faster; with a limit on latency the best within it is taken",
-    )
-    return chosen
 
 
 def _why(best: Candidate, candidates: Sequence[Candidate]) -> str:
