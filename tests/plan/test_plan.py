@@ -236,8 +236,8 @@ def test_where_a_student_starts(tiny_start: Artifact, tiny_context: Context) -> 
     source, pieces = source_of(tiny_start)
     frozen = frozen_teacher(tiny_start, tiny_context)
     base = Prepared(
-        tiny_start, TrimVocabulary(), tiny_start, tiny_start, source, pieces, False, BALANCED, False,
-        tiny_context, tiny_context,
+        tiny_start, TrimVocabulary(), tiny_start, tiny_start, source, pieces, False, BALANCED,
+        False, tiny_context, tiny_context,
     )  # fmt: skip
 
     def start(layers: tuple[int, ...], named: str | None = None) -> tuple[bool, int]:
