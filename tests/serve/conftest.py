@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
 import httpx
+import uvicorn
 
 from attar.serve.app import Serving, make_app
 from attar.serve.settings import Model, Settings
@@ -40,9 +41,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(settings: Settings, **arguments: Any) -> Iterator[Running]:
-    """Serve the settings on a free port, until the block ends."""
-    server = Serving(make_app(settings, **arguments), settings)
+def in_thread(server: uvicorn.Server) -> Iterator[str]:
+    """Run the server on a free port of loopback until the block ends; gives its URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -51,14 +51,23 @@ def running(settings: Settings, **arguments: Any) -> Iterator[Running]:
         while not server.started:
             assert thread.is_alive() and time.monotonic() < until, "the server did not start"
             time.sleep(0.005)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
-                yield Running(url, client, server)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive(), "the server did not end"
+
+
+@contextlib.contextmanager
+def running(settings: Settings, **arguments: Any) -> Iterator[Running]:
+    """Serve the settings on a free port, until the block ends."""
+    server = Serving(make_app(settings, **arguments), settings)
+    with (
+        in_thread(server) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+    ):
+        yield Running(url, client, server)
 
 
 Serve = Callable[..., Running]

@@ -30,6 +30,7 @@ import uvicorn
 from attar.errors import OutputError, RecipeError
 from attar.serve.proxy import ProxySettings, Recording, checked, make_app, run, server_of
 from attar.serve.proxy_exchange import LabelFrom, label_in, question_in, reply_in
+from serve.conftest import in_thread
 
 KEY = "sk-secret-of-the-client"
 REFUND = "i want my refund"
@@ -61,24 +62,6 @@ class Upstream:
         )
         assert self.answer is not None
         await self.answer(body, receive, send)
-
-
-@contextlib.contextmanager
-def in_thread(server: uvicorn.Server) -> Iterator[str]:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        until = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < until, "the server did not start"
-            time.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive(), "the server did not end"
 
 
 @dataclass

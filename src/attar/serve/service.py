@@ -182,10 +182,8 @@ class Service:
                 said = upstream["choices"][0]["message"].get("content") or ""
                 answer = Answer(answer.prediction, str(said), "fallback")
             except (NoAnswerError, LookupError, TypeError, AttributeError) as error:
-                answer, upstream = (
-                    Answer(answer.prediction, answer.label, "nobody", str(error)),
-                    None,
-                )
+                upstream = None
+                answer = Answer(answer.prediction, answer.label, "nobody", str(error))
         self.metering.count(served.name, answer.answered_by)
         # What a large model says at length is no label to learn from.
         if answer.answered_by != "fallback" or answer.label in served.all_labels:
