@@ -14,7 +14,11 @@ from model import Model
 BATCH = int(os.environ["BATCH"])
 
 
-@bentoml.service(workers=1, traffic={"timeout": 30, "max_concurrency": 1000})
+@bentoml.service(
+    workers=1,
+    traffic={"timeout": 30, "max_concurrency": 1000},
+    logging={"access": {"enabled": False}},
+)
 class Classifier:
     def __init__(self) -> None:
         self.model = Model(os.environ["FOLDER"], int(os.environ["THREADS"]))

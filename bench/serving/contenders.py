@@ -24,13 +24,17 @@ START_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """command: (bundle, unpacked folder, port) -> arguments. path: of its route."""
+    """command: (bundle, unpacked folder, port) -> arguments. path: of its route.
+    lists: whether a request has its one text in a list."""
 
     name: str
     command: Callable[[Path, Path, int], Sequence[str]]
     path: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    batches: bool = False
+    lists: bool = False
+
+    def body(self, text: str) -> bytes:
+        return json.dumps({"text": [text] if self.lists else text}).encode()
 
 
 def contenders(peers: Path) -> list[Contender]:
@@ -59,9 +63,9 @@ def contenders(peers: Path) -> list[Contender]:
         Contender("bare Starlette handler", script("bare.py", "1"), "/predict"),
         Contender("bare Starlette handler, 2 threads", script("bare.py", "2"), "/predict"),
         Contender("LitServe, no batching", script("lit.py", "1", "1"), "/predict"),
-        Contender("LitServe, batches of 16", script("lit.py", "1", "16"), "/predict", batches=True),
+        Contender("LitServe, batches of 16", script("lit.py", "1", "16"), "/predict"),
         Contender("BentoML, no batching", bento, "/predict", {"BATCH": "1"}),
-        Contender("BentoML, batches of 16", bento, "/predict", {"BATCH": "16"}, batches=True),
+        Contender("BentoML, batches of 16", bento, "/predict", {"BATCH": "16"}, lists=True),
     ]
 
 
@@ -74,8 +78,7 @@ class Started:
     first_answer_s: float
 
     def requests(self, texts: Sequence[str]) -> list[bytes]:
-        bodies = (json.dumps({"text": text}).encode() for text in texts)
-        return [request_of(self.path, body, self.port) for body in bodies]
+        return [request_of(self.path, self.contender.body(text), self.port) for text in texts]
 
     def resident_mb(self) -> float:
         """Of the process and its children (shared pages counted once each)."""
@@ -115,7 +118,7 @@ def start(contender: Contender, bundle: Path, folder: Path, log: Path) -> Starte
             env=environment | dict(contender.environment),
             start_new_session=True,
         )
-    request = request_of(path, b'{"text": "hello"}', port)
+    request = request_of(path, contender.body("hello"), port)
     while time.perf_counter() - started < START_S:
         if process.poll() is not None:
             raise SystemExit(f"{contender.name} ended with {process.returncode}; see {log}")

@@ -24,10 +24,12 @@ from attar.plan import _best, _fitting, _student, search
 from attar.plan.prepare import Prepared
 from attar.plan.search import (
     FEW,
+    MANY,
     SHORT,
     TRIAL,
     Candidate,
     distillation,
+    labels_suffice,
     quick_enough,
     shape_passes,
     source_of,
@@ -56,6 +58,36 @@ def test_distillation_settings(has_layers: bool, texts: int) -> None:
         assert fewer.epochs * (1 + fewer.copies) == 16
     short, long = (distillation(has_layers, texts, part) for part in (SHORT, TRIAL))
     assert 1 <= short.epochs * (1 + short.copies) <= long.epochs * (1 + long.copies) <= visits / 2
+
+
+@given(st.booleans(), st.sampled_from([SHORT, TRIAL, 1.0]))
+def test_distillation_from_labels(has_layers: bool, part: float) -> None:
+    """Of the same family's rates, but no copies, and epochs that grow with the part."""
+    step = distillation(has_layers, MANY, part, from_labels=True)
+    assert step.copies == 0
+    assert step.gold_weight > 0.5
+    assert step.learning_rate == distillation(has_layers, MANY).learning_rate
+    assert step.epochs == {SHORT: 1, TRIAL: 2, 1.0: 4}[part]
+
+
+def test_labels_are_looked_at_where_they_are_many(
+    tiny_start: Artifact, tiny_context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = source_of(tiny_start)
+    taught = replace(tiny_context, teacher=frozen_teacher(tiny_start, tiny_context))
+    found = labels_suffice(source, tiny_start, taught)
+    assert found.value is False
+    assert "20,000 labeled texts" in found.reason
+    monkeypatch.setattr("attar.plan.search.MANY", 10)
+    monkeypatch.setattr("attar.plan.search.PROBE", Shape((), 8))
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        "attar.plan.search.surely_better",
+        lambda before, after: bool(seen.append(len(before) == len(after)) or True),
+    )
+    found = labels_suffice(source, tiny_start, taught)
+    assert (found.value, seen) == (True, [True])
+    assert "beyond chance" in found.reason
 
 
 SHAPES = {
@@ -237,7 +269,7 @@ def test_where_a_student_starts(tiny_start: Artifact, tiny_context: Context) -> 
     frozen = frozen_teacher(tiny_start, tiny_context)
     base = Prepared(
         tiny_start, TrimVocabulary(), tiny_start, tiny_start, source, pieces, False, BALANCED,
-        False, tiny_context, tiny_context,
+        False, False, tiny_context, tiny_context,
     )  # fmt: skip
 
     def start(layers: tuple[int, ...], named: str | None = None) -> tuple[bool, int]:

@@ -91,7 +91,9 @@ def make_plan(
     if base.few:
         candidates = _until_one_fits(shapes, base, budget)
     else:
-        candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_best)
+        candidates = successive_halving(
+            shapes, base.trimmed, base.trials, behind_the_best, base.from_labels
+        )
     best = _best(_fitting(candidates, base.context.columns, budget))
     if best is None:
         raise infeasible(budget, base)
@@ -105,7 +107,8 @@ def make_plan(
         for name, value in step.settings().items():
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
     joined = replace(base.context, teacher=teacher)
-    _, draft = trial(best.shape, base.trimmed, replace(base.trials, progress=Silent()), best.trial)
+    silent = replace(base.trials, progress=Silent())
+    _, draft = trial(best.shape, base.trimmed, silent, best.trial, base.from_labels)
     return Plan(
         start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
     )
@@ -121,16 +124,17 @@ def _student(
     """Where the student starts, and the passes from there: the pretrained encoder, or the
     tuned teacher where the student is near enough to it to keep what it has learned."""
     texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
+    scratch = student_passes(shape, texts, from_labels=base.from_labels)
     tuned = student_start(teacher) if section.start is None else None
     if tuned is None or shape is None or not shape.layers:
-        return base.start, (base.vocabulary, *student_passes(shape, texts))
+        return base.start, (base.vocabulary, *scratch)
     if base.few:
         values["start"] = Derived("the teacher", "few rows a label: it has learned from them")
         return tuned, (base.vocabulary, *few_passes(shape, texts, tuned))
     if texts >= FEW and keeps_most(shape, base.source):  # one epoch of few texts is too little
         values["start"] = Derived("the teacher", "most of its layers are kept")
         return tuned, (base.vocabulary, *deep_passes(shape, texts))
-    return base.start, (base.vocabulary, *student_passes(shape, texts))
+    return base.start, (base.vocabulary, *scratch)
 
 
 def _add_labels(

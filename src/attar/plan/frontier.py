@@ -89,7 +89,9 @@ def frontier(
             f"no student is as small as {max((*sizes, *own)):g} MB: the texts use {base.pieces:,} "
             "pieces. Ask for larger --sizes."
         )
-    candidates = successive_halving(shapes, base.trimmed, base.trials, behind_the_frontier)
+    candidates = successive_halving(
+        shapes, base.trimmed, base.trials, behind_the_frontier, base.from_labels
+    )
     progress.say("measuring the teacher")
     points = [_point(c, base) for c in sorted(candidates, key=lambda c: c.size_bytes)]
     points.append(_teacher_point(base))

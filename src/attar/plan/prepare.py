@@ -12,7 +12,7 @@ from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.few import add_label_names, few_rows, wide_vocabulary
 from attar.plan.labels import mend_labels
-from attar.plan.search import affordable, source_of
+from attar.plan.search import affordable, labels_suffice, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import balance_of, frozen_teacher, words_help, words_teacher
 from attar.recipe import Budget, Recipe
@@ -31,8 +31,9 @@ class Prepared:
     of the final training use, by the pass `vocabulary`. source: None where the start has no
     layers to take from. few: labels have few rows each (`plan.few`). balance: how far the
     frozen teacher favors rare labels. words: a linear model on words is a member of the
-    teacher. context: select joined to train, without a teacher. trials: still with its
-    select rows, and the teacher that takes no training."""
+    teacher. from_labels: students learn mostly from gold labels. context: select joined to
+    train, without a teacher. trials: still with its select rows, and the teacher that takes no
+    training."""
 
     start: Artifact
     vocabulary: TrimVocabulary
@@ -43,6 +44,7 @@ class Prepared:
     few: bool
     balance: Derived
     words: bool
+    from_labels: bool
     context: Context
     trials: Context
 
@@ -92,9 +94,11 @@ def prepare(
     values["pieces"] = Derived(pieces, why)
     balance = balance_of(recipe.claims, context)
     trials, words = _with_teacher(teacher_start, context, few, balance, values)
+    values["from_labels"] = labels_suffice(source, trimmed, trials)
+    from_labels = bool(values["from_labels"].value)
     return Prepared(
-        start, vocabulary, trimmed, teacher_start, source, pieces, few, balance, words, joined,
-        trials,
+        start, vocabulary, trimmed, teacher_start, source, pieces, few, balance, words,
+        from_labels, joined, trials,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from attar.bundle import Bundle
 from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import LatencyTable
+from attar.metrics import surely_better
 from attar.passes import Artifact, Context, Pass, apply_all
 from attar.passes.distill import Distill
 from attar.passes.draft import write_draft
@@ -32,6 +33,7 @@ from attar.runtime.predictor import Predictor
 from attar.train.encoders import TransformerEncoder, can_narrow
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
+from attar.types import Derived
 
 #: Rows that a student learns from, visits counted: layers start from what they know, and
 #: gain little from more (docs/experiments.md).
@@ -43,6 +45,11 @@ SMALL_FIELD = 3  # shapes, up to which all of them get the long trial at once
 NOMINAL_MS, NOMINAL_LAYER_MS = 0.4, 0.8
 FEW = 5_000  # texts under which visits are cheap to save: a first build is a matter of minutes
 MANY = 20_000  # texts from which on there is variety enough without three altered copies of each
+#: Where labels teach more than the teacher's answers do (`labels_suffice`): most of the weight
+#: on gold labels, the teacher's answers as they are, and no altered copies.
+FROM_LABELS: Mapping[str, Any] = {"copies": 0, "gold_weight": 0.8, "temperature": 1.0}
+LABELS_EPOCHS = 4  # of them: more overfit (docs/experiments.md)
+PROBE = Shape((), 64)  # which is taught either way: seconds of training
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +105,13 @@ def successive_halving(
     start: Artifact,
     context: Context,
     regret: Callable[[Candidate, Sequence[Candidate]], float],
+    from_labels: bool = False,
 ) -> list[Candidate]:
     """Measure the shapes, the better half of them again after a longer trial.
 
     Returns every shape once, as last measured, in the order given. regret: how much worse
     a candidate is than what it competes with among the others; the least are kept. A
-    shape is also kept while nothing is better than it.
+    shape is also kept while nothing is better than it. from_labels: as `distillation` has it.
     """
 
     def measured(field: Sequence[Shape | None], part: float) -> list[Candidate]:
@@ -111,7 +119,7 @@ def successive_halving(
         for number, shape in enumerate(field, 1):
             kind = "short trial" if part == SHORT else "trial"
             context.progress.say(f"{kind} {number} of {len(field)}: {name_of(shape)}")
-            found.append(measure(shape, start, context, part))
+            found.append(measure(shape, start, context, part, from_labels))
         return found
 
     if len(shapes) <= SMALL_FIELD:
@@ -179,10 +187,12 @@ def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
     return tuple(steps)
 
 
-def student_passes(shape: Shape | None, texts: int, part: float = 1.0) -> tuple[Pass, ...]:
+def student_passes(
+    shape: Shape | None, texts: int, part: float = 1.0, from_labels: bool = False
+) -> tuple[Pass, ...]:
     """From the trimmed start to the exported student. texts: count of those to learn from.
-    part: of the final training."""
-    taught = distillation(shape is None or bool(shape.layers), texts, part)
+    part, from_labels: as `distillation` has them."""
+    taught = distillation(shape is None or bool(shape.layers), texts, part, from_labels)
     return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
 
 
@@ -204,9 +214,15 @@ def quantization(shape: Shape | None) -> Quantize:
     return Quantize(weight_bits=shape.weight_bits, embedding_bits=shape.embedding_bits)
 
 
-def distillation(has_layers: bool, texts: int, part: float = 1.0) -> Distill:
+def distillation(
+    has_layers: bool, texts: int, part: float = 1.0, from_labels: bool = False
+) -> Distill:
     """Settings of distillation, from the family and the number of texts alone. part: of the
-    final training; a trial makes fewer altered copies before it makes fewer epochs than one."""
+    final training; a trial makes fewer altered copies before it makes fewer epochs than one.
+    from_labels: the student learns mostly from gold labels."""
+    if from_labels:
+        taught = replace(distillation(has_layers, texts), **FROM_LABELS)
+        return replace(taught, epochs=math.ceil(LABELS_EPOCHS * part))
     seen, least = (LAYERS_ROWS_SEEN, 4) if has_layers else (ROWS_SEEN, 8)
     most = 24 if texts >= FEW else 16
     visits = part * max(least, min(most, seen / texts))  # of each text, copies included
@@ -221,14 +237,18 @@ def distillation(has_layers: bool, texts: int, part: float = 1.0) -> Distill:
 
 
 def measure(
-    shape: Shape | None, start: Artifact, context: Context, part: float = TRIAL
+    shape: Shape | None,
+    start: Artifact,
+    context: Context,
+    part: float = TRIAL,
+    from_labels: bool = False,
 ) -> Candidate:
     """Build the student of this shape in a trial and measure it on select.
 
     start: trimmed to the vocabulary of the final training, so that sizes agree.
     """
     assert context.teacher is not None
-    trained, draft = trial(shape, start, context, part)
+    trained, draft = trial(shape, start, context, part, from_labels)
     figures = Examination(
         context.task,
         Predictor(draft),
@@ -249,13 +269,37 @@ def measure(
 
 
 def trial(
-    shape: Shape | None, start: Artifact, context: Context, part: float = TRIAL
+    shape: Shape | None,
+    start: Artifact,
+    context: Context,
+    part: float = TRIAL,
+    from_labels: bool = False,
 ) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
     texts = len(context.dataset.train) + len(context.dataset.unlabeled)
-    *training, export, quantize = student_passes(shape, texts, part)
+    *training, export, quantize = student_passes(shape, texts, part, from_labels)
     trained = apply_all(training, start, context)
     return trained, draft_of(apply_all([export, quantize], trained, context), context)
+
+
+def labels_suffice(source: Source | None, start: Artifact, context: Context) -> Derived:
+    """Whether a small student that learns mostly from gold labels is right on more of select
+    than one that learns from its teacher's answers, beyond chance. With many labeled texts a
+    label can be worth more than the softened answer of a teacher that has not read them well."""
+    texts = len(context.dataset.train)
+    if source is None or context.task.label_sets or texts < MANY:
+        return Derived(False, f"looked at from {MANY:,} labeled texts on; there are {texts:,}")
+    context.progress.say("what teaches better: the teacher's answers, or the labels")
+    gold = context.task.gold(context.dataset.select, context.columns)
+    asked = [row.text for row in context.dataset.select]
+    answers, labels = (
+        Model.load(trial(PROBE, start, context, TRIAL, way)[0].folder).answer(asked)[0]
+        for way in (False, True)
+    )
+    before, after = (logits.argmax(axis=1) == gold for logits in (answers, labels))
+    helps = surely_better(before, after)
+    shares = f"labels {after.mean():.1%}, the teacher's answers {before.mean():.1%} of select"
+    return Derived(helps, f"{PROBE.name}: {shares}; {'beyond' if helps else 'not beyond'} chance")
 
 
 def draft_of(exported: Artifact, context: Context) -> Bundle:
