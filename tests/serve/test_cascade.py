@@ -42,6 +42,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.script: list[Any] = ["refund"]
+        self.now, self.most = 0, 0  # requests at once
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         stub = self
 
@@ -52,7 +53,10 @@ class Upstream:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 stub.asked.append((self.path, headers, json.loads(content)))
+                stub.now += 1
+                stub.most = max(stub.most, stub.now)
                 status, more, body = stub.next()
+                stub.now -= 1
                 self.send_response(status)
                 for name, value in more.items():
                     self.send_header(name, value)
@@ -313,6 +317,34 @@ def test_without_an_answer_the_abstention_stands(
     assert (answer["answered_by"], answer["abstained"]) == ("nobody", True)
     assert note in answer["note"] or (not why and "no answer within" in answer["note"])
     assert f'attar_fallback_failures_total{{why="{why}' in server.client.get("/metrics").text
+
+
+def test_a_batch_of_abstentions_takes_turns(
+    cascade: Callable[..., Running], upstream: Upstream
+) -> None:
+    upstream.script = [0.05]
+    answers = predicted(cascade(at_once=2), *[WEATHER] * 10)
+    assert [answer["answered_by"] for answer in answers] == ["fallback"] * 10
+    assert len(upstream.asked) == 10
+    assert upstream.most == 2
+
+
+def test_the_fallback_keeps_the_deadline_of_the_request(
+    cascade: Callable[..., Running], upstream: Upstream
+) -> None:
+    upstream.script = [5.0]
+    server = cascade()
+    started = time.monotonic()
+    body, headers = {"text": WEATHER}, {"X-Deadline-Ms": "800"}
+    response = server.client.post("/v1/predict/tiny", json=body, headers=headers)
+    (answer,) = response.json()["answers"]
+    assert time.monotonic() - started < 4
+    assert (answer["answered_by"], answer["abstained"]) == ("nobody", True)
+    assert answer["note"] == "the request's own deadline came first"
+    large = server.service.large
+    assert large is not None
+    assert large.circuit.failures == 0  # it may well be quick enough for others
+    assert 'attar_fallback_failures_total{why="deadline"} 1.0' in server.client.get("/metrics").text
 
 
 def test_the_key_is_sent_and_never_logged(

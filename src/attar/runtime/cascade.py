@@ -105,7 +105,7 @@ class Spending:
 @dataclass(frozen=True, slots=True)
 class LargeModel:
     """An OpenAI-compatible chat endpoint. url: up to and with "/v1". price: of an answer's
-    (input, output) tokens, in USD."""
+    (input, output) tokens, in USD. turns: requests that run together."""
 
     url: str
     model: str
@@ -116,6 +116,7 @@ class LargeModel:
     key: Secret | None = None
     deadline_s: float = 10.0
     retries: int = 2
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
     pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
     async def label(self, text: str, labels: Sequence[str], several: bool = False) -> str:
@@ -147,13 +148,16 @@ class LargeModel:
 
     async def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The endpoint's answer to a chat completion, `model` put in. Raises NoAnswerError."""
-        self.circuit.check()
-        self.spending.check()
+        asking = False
         try:
-            async with asyncio.timeout(self.deadline_s):
+            async with asyncio.timeout(self.deadline_s), self.turns:
+                asking = True
+                self.circuit.check()  # in its turn: the requests before it may have opened it
+                self.spending.check()
                 answer = await self._with_retries(self._asked(body))
         except TimeoutError:
-            self.circuit.record(False)
+            if asking:
+                self.circuit.record(False)
             raise NoAnswerError("deadline", f"no answer within {self.deadline_s:g} s") from None
         usage = answer.get("usage")
         if not isinstance(usage, dict):

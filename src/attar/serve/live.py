@@ -115,7 +115,7 @@ async def _answer(
     request_id = websocket.state.request_id
     while True:
         sequence, partial = await utterance.take()
-        asked = Asked(f"{request_id}.{sequence}", service.deadline({}))
+        asked = service.asked(f"{request_id}.{sequence}", {})
         try:
             found = await _answered(service, served, partial, asked)
         except HttpError as error:

@@ -37,7 +37,7 @@ from attar.serve.mcp_tools import Offered, describe, offered_by
 from attar.serve.metering import Metering
 from attar.serve.native import Texts
 from attar.serve.served import Served
-from attar.serve.service import Answer, Asked, Service
+from attar.serve.service import Answer, Service
 from attar.serve.settings import Settings
 from attar.serve.wire import HttpError
 from attar.version import __version__
@@ -203,7 +203,7 @@ async def _answer(
     service.check_texts(texts, "text" if one else "texts")
     request_id = request.state.request_id if request is not None else secrets.token_hex(12)
     headers = request.headers if request is not None else {}
-    asked = Asked(request_id, service.deadline(headers))
+    asked = service.asked(request_id, headers)
     if tool.want == "embed":
         rows = await service.embed(tool.served, texts, asked)
         # As many digits as float32 has: a language model may read them all.

@@ -54,7 +54,7 @@ class Operation:
 
 
 def asked(service: Service, request: Request, conversation: Sequence[Any] = ()) -> Asked:
-    return Asked(request.state.request_id, service.deadline(request.headers), tuple(conversation))
+    return service.asked(request.state.request_id, request.headers, conversation)
 
 
 async def unless_gone(request: Request, work: Awaitable[Any]) -> Any:

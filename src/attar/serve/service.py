@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 import numpy as np
@@ -29,16 +29,20 @@ from attar.serve.wire import HttpError
 from attar.tasks.label_sets import labels_in
 from attar.types import LabelSet, Prediction
 
+T = TypeVar("T")
 AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request brings besides its texts. deadline: on the clock of time.monotonic().
-    conversation: what a person should see of it, messages of role and content."""
+    """What a request brings besides its texts. deadline: of the model's answer, on the clock of
+    time.monotonic(). patience_until: the same for whoever answers after it; None where the
+    client sets no deadline itself. conversation: what a person should see of it, messages of
+    role and content."""
 
     request_id: str
     deadline: float
+    patience_until: float | None = None
     conversation: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -111,21 +115,26 @@ class Service:
             )  # fmt: skip
         return served
 
-    def deadline(self, headers: Mapping[str, str]) -> float:
-        """When the answer is of no use any more: the header X-Deadline-Ms, at most the limit."""
-        most = self.settings.limits.deadline_ms
+    def asked(
+        self,
+        request_id: str,
+        headers: Mapping[str, str],
+        conversation: Sequence[Mapping[str, Any]] = (),
+    ) -> Asked:
+        """With the deadlines of the header X-Deadline-Ms: of the model at most the limit of the
+        settings. Raises HttpError."""
+        now, most = time.monotonic(), self.settings.limits.deadline_ms
         wanted = headers.get("x-deadline-ms")
-        if wanted is not None:
-            try:
-                milliseconds = float(wanted)
-            except ValueError:
-                milliseconds = -1.0
-            if not milliseconds > 0:
-                raise HttpError(
-                    400, "invalid_header", "X-Deadline-Ms: expected milliseconds, over 0"
-                )
-            most = min(most, milliseconds)
-        return time.monotonic() + most / 1000
+        if wanted is None:
+            return Asked(request_id, now + most / 1000, None, tuple(conversation))
+        try:
+            milliseconds = float(wanted)
+        except ValueError:
+            milliseconds = -1.0
+        if not 0 < milliseconds < float("inf"):
+            raise HttpError(400, "invalid_header", "X-Deadline-Ms: expected milliseconds, over 0")
+        until = now + milliseconds / 1000
+        return Asked(request_id, min(until, now + most / 1000), until, tuple(conversation))
 
     def check_texts(self, texts: Sequence[str], param: str) -> None:
         """Raise HttpError for more or longer texts than one request may bring."""
@@ -178,7 +187,7 @@ class Service:
         answer, upstream = _own(predictions[0]), None
         if answer.prediction.abstained:
             try:
-                upstream = await self.chat(body)
+                upstream = await self.chat(body, asked)
                 said = upstream["choices"][0]["message"].get("content") or ""
                 answer = Answer(answer.prediction, str(said), "fallback")
             except (NoAnswerError, LookupError, TypeError, AttributeError) as error:
@@ -195,11 +204,15 @@ class Service:
         rows = await served.answering.answer(texts, "embed", asked.deadline)
         return np.asarray(rows, dtype=np.float32)
 
-    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def chat(self, body: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
         """The large model's answer to a whole chat request. Raises NoAnswerError."""
         if self.large is None:
             raise NoAnswerError("absent", "no fallback is set")
-        return await self._noted(self.large.chat(body))
+        try:
+            return await _patiently(self.large.chat(body), asked)
+        except NoAnswerError as error:
+            self.metering.failures.labels(error.why).inc()
+            raise
 
     def record(self, served: Served, text: str, answer: Answer, asked: Asked) -> None:
         if self.capture is None:
@@ -247,10 +260,10 @@ class Service:
     ) -> Answer:
         try:
             if served.model.on_abstain == "fallback":
-                label = await self._label_of_large(served, text)
+                label = await _patiently(self._label_of_large(served, text), asked)
                 named = labels_in(label) if served.gives_sets else None
                 return Answer(prediction, label, "fallback", named=named)
-            await self._to_person(served, text, prediction, asked)
+            await _patiently(self._to_person(served, text, prediction, asked), asked)
             return Answer(prediction, prediction.label, "person")
         except NoAnswerError as error:
             self.metering.failures.labels(error.why).inc()
@@ -274,14 +287,6 @@ class Service:
             }
         )
 
-    async def _noted(self, answer: Any) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = await answer
-        except NoAnswerError as error:
-            self.metering.failures.labels(error.why).inc()
-            raise
-        return found
-
     def _large_model(self) -> LargeModel | None:
         fallback = self.settings.fallback
         if fallback is None:
@@ -297,6 +302,7 @@ class Service:
             Secret(key) if key else None,
             fallback.deadline_ms / 1000,
             fallback.retries,
+            asyncio.Semaphore(fallback.at_once),
         )
 
     def _person_desk(self) -> PersonDesk | None:
@@ -311,6 +317,17 @@ class Service:
 
 def _own(prediction: Prediction) -> Answer:
     return Answer(prediction, prediction.label, "nobody" if prediction.abstained else "model")
+
+
+async def _patiently(answer: Coroutine[Any, Any, T], asked: Asked) -> T:
+    """Wait no longer than the client says that it will. Raises NoAnswerError."""
+    if asked.patience_until is None:
+        return await answer
+    try:
+        async with asyncio.timeout(asked.patience_until - time.monotonic()):
+            return await answer
+    except TimeoutError:
+        raise NoAnswerError("deadline", "the request's own deadline came first") from None
 
 
 async def _done(answer: Answer) -> Answer:

@@ -57,6 +57,7 @@ class Fallback(Section, frozen=True):
 
     url: up to and with "/v1". retries: further tries after a failure that may pass.
     open_after, closed_again_s: so many failures in a row, and it is left alone so long.
+    at_once: requests to it that run together; others wait for their turn, within the deadline.
     usd_per_day: no request once the day's (UTC) answers have cost so much.
     input_usd, output_usd: price of a million tokens.
     """
@@ -68,6 +69,7 @@ class Fallback(Section, frozen=True):
     retries: Annotated[int, Meta(ge=0, le=10)] = 2
     open_after: Count = 5
     closed_again_s: Positive = 30
+    at_once: Count = 16
     usd_per_day: Positive | None = None
     input_usd: Annotated[float, Meta(ge=0)] = 0.0
     output_usd: Annotated[float, Meta(ge=0)] = 0.0
