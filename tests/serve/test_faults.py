@@ -109,6 +109,10 @@ def test_a_large_model_labels_a_text_of_several_labels(
     body = {"model": "several", "input": "please"}
     (moderation,) = client.post("/v1/moderations", json=body).json()["results"]
     assert [name for name, yes in moderation["categories"].items() if yes] == ["delivery"]
+    corrections = "/v1/models/several/corrections"
+    for given in (["refund", "cancel"], [], "delivery"):  # one label is a list of one
+        assert client.post(corrections, json={"text": "a", "label": given}).is_success
+    assert client.post(corrections, json={"text": "a", "label": [""]}).status_code == 422
     server.server.should_exit = True
     capture = server.service.capture
     assert capture is not None
@@ -117,7 +121,8 @@ def test_a_large_model_labels_a_text_of_several_labels(
         time.sleep(0.01)
     # As `attar build` reads labels of a multilabel task: a list.
     rows = [json.loads(line) for line in captured.read_text(encoding="utf-8").splitlines()]
-    assert [row["label"] for row in rows] == [["cancel", "refund"], [], ["delivery"]]
+    assert [row["label"] for row in rows[:3]] == [["cancel", "refund"], [], ["delivery"]]
+    assert [row["label"] for row in rows[3:]] == [["refund", "cancel"], [], ["delivery"]]
 
 
 def test_a_browser_may_send_its_key_as_azures_clients_do(serve: Serve) -> None:

@@ -27,6 +27,10 @@ class Texts(Struct, forbid_unknown_fields=True):
     texts: Annotated[list[str], FILLED] | UnsetType = UNSET
 
 
+Named = Annotated[str, Meta(min_length=1)]
+MOST_LABELS = 1_000  # of one text
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
     did. score: of the model. answered_by: model, fallback, person (asked, not yet answered)
@@ -48,10 +52,11 @@ class Answers(Struct):
 
 
 class Correction(Struct, forbid_unknown_fields=True):
-    """What a person says the label of a text is."""
+    """What a person says the label of a text is; a list for a model that gives a text several,
+    an empty one where none fits."""
 
     text: str
-    label: Annotated[str, Meta(min_length=1)]
+    label: Named | Annotated[list[Named], Meta(max_length=MOST_LABELS)]
 
 
 class Taken(Struct):

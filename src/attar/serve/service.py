@@ -231,13 +231,21 @@ class Service:
         }
         self.capture.offer(row)
 
-    def correct(self, served: Served, text: str, label: str, asked: Asked) -> None:
-        """Record the label that a person gave. Raises HttpError without a capture file."""
+    def correct(self, served: Served, text: str, label: str | list[str], asked: Asked) -> None:
+        """Record the label, or the set of labels, that a person gave. Raises HttpError where it
+        is not what the model gives, and without a capture file."""
         if self.capture is None:
             raise HttpError(
                 409, "no_capture", "corrections are kept in the capture file, and none is set: "
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
+        if isinstance(label, list) and not served.gives_sets:
+            raise HttpError(
+                422, "invalid_field", f"{served.name!r} gives a text one label, not a list",
+                param="label",
+            )  # fmt: skip
+        if isinstance(label, str) and served.gives_sets:
+            label = [label]
         row = {
             "text": text,
             "label": label,

@@ -123,11 +123,10 @@ function offerLabels({ labels, sets }) {
   select.replaceChildren(...options);
 }
 
-/** A set of labels has one name, its sorted JSON array as attar writes it. */
+/** A label, or a list of them where the model gives a text several. */
 function rightLabel() {
   const chosen = [...byId("right").selectedOptions].map((option) => option.value);
-  if (!state.about.sets) return chosen[0] ?? "";
-  return `[${chosen.sort().map((label) => JSON.stringify(label)).join(", ")}]`;
+  return state.about.sets ? chosen : (chosen[0] ?? "");
 }
 
 async function askOnce() {
