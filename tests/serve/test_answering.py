@@ -18,7 +18,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attar.runtime.predictor import load
+from attar.runtime.predictor import Predictor, load
 from attar.serve.answering import Answering
 from attar.serve.settings import Limits
 from attar.serve.wire import HttpError
@@ -225,6 +225,33 @@ def test_a_full_server_answers_429_over_http(serve: Serve) -> None:
     assert int(response.headers["retry-after"]) >= 1
     assert response.json()["error"]["type"] == "rate_limit_error"
     assert server.client.post("/v1/predict/tiny", json={"texts": [REFUND] * 3}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("seconds", "given", "threads", "workers"),
+    [(0.001, None, 1, 4), (0.01, None, 4, 1), (0.01, 1, 1, 4), (0.01, 2, 2, 2)],
+)
+def test_a_slow_model_gets_every_processor(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    given: int | None,
+    threads: int,
+    workers: int,
+) -> None:
+    monkeypatch.setattr("attar.serve.served._seconds_a_text", lambda predictor: seconds)
+    monkeypatch.setattr("attar.serve.served.os.cpu_count", lambda: 4)
+    loaded: list[int] = []
+
+    def made(bundle: Any, threads: int, *more: Any, **options: Any) -> Predictor:
+        loaded.append(threads)
+        return Predictor(bundle, threads, *more, **options)
+
+    monkeypatch.setattr("attar.serve.served.Predictor", made)
+    server = serve(threads=given)
+    assert loaded[-1] == threads
+    assert server.service.models["tiny"].answering._workers == workers
+    assert server.client.post("/v1/predict/tiny", json={"text": REFUND}).is_success
 
 
 def test_deadlines_over_http(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,11 @@ from attar.errors import RecipeError
 @click.option("--capture", metavar="FILE", help="Write requests and answers as JSON lines.")
 @click.option("--redact", is_flag=True, help="Replace personal data in the capture file.")
 @click.option("--mcp", is_flag=True, help="Offer the models as tools at /mcp.")
-@click.option("--threads", type=int, help="Of the engine, for one call.  [default: 1]")
+@click.option(
+    "--threads",
+    type=int,
+    help="Of the engine, for one call.  [default: 1, or all where that is slow]",
+)
 @click.option("--workers", type=int, help="Calls at once for each model.")
 @click.option("--insecure", is_flag=True, help="Listen to other machines without a key.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")

@@ -11,12 +11,13 @@ from pathlib import Path
 from attar.bundle import Bundle, read_bundle
 from attar.errors import AttarError
 from attar.runtime.predictor import Predictor
-from attar.serve.answering import Answering
+from attar.serve.answering import AT_ONCE_S, Answering
 from attar.serve.metering import Metering
 from attar.serve.settings import Model, Settings
 from attar.tasks import TASKS
 
 ABSTAINED = "abstained"
+SOME_TEXT = "good morning, where is the parcel that i ordered last week"
 
 
 class Served:
@@ -26,6 +27,7 @@ class Served:
         self.name, self.model = name, model
         self._settings, self._metering = settings, metering
         self._threads, self._tokens = settings.threads, settings.limits.batch_tokens
+        self._processors = os.cpu_count() or 1
         self.path = Path(model.path)
         self._stamp = _stamp(self.path)
         self.bundle, predictor = self._load()
@@ -33,7 +35,7 @@ class Served:
         self.answering = Answering(
             predictor,
             settings.limits.waiting,
-            settings.workers or max(1, (os.cpu_count() or 1) // settings.threads),
+            settings.workers or max(1, self._processors // (self._threads or 1)),
             lambda texts, seconds: batches.observe(texts),
         )
         metering.waiting.labels(name).set_function(lambda: self.answering.waiting)
@@ -77,8 +79,26 @@ class Served:
         return True
 
     def _load(self) -> tuple[Bundle, Predictor]:
+        """The first time `threads` is settled, too: workers are counted by it."""
         bundle = read_bundle(self.path)
-        return bundle, Predictor(bundle, self._threads, self._tokens, only_exact=True)
+        predictor = Predictor(bundle, self._threads or 1, self._tokens, only_exact=True)
+        if self._threads is None:
+            slow = self._processors > 1 and _seconds_a_text(predictor) > AT_ONCE_S
+            self._threads = self._processors if slow else 1
+            if slow:
+                predictor = Predictor(bundle, self._threads, self._tokens, only_exact=True)
+        return bundle, predictor
+
+
+def _seconds_a_text(predictor: Predictor) -> float:
+    """On one processor; the least of some tries, as others only disturb."""
+    ask = predictor if "label" in predictor.capabilities else predictor.embed
+    tries = []
+    for _ in range(3):
+        began = time.perf_counter()
+        ask([SOME_TEXT])
+        tries.append(time.perf_counter() - began)
+    return min(tries)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

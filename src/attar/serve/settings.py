@@ -114,7 +114,8 @@ class Limits(Section, frozen=True):
 
 
 class Settings(Section, frozen=True):
-    """The whole of it. threads: of the engine, for one call; workers: calls at once, for
+    """The whole of it. threads: of the engine, for one call (None: one, or every processor for a
+    model that takes over 3 ms for a text on one); workers: calls at once, for
     each model (None: as many as keep every processor busy). reload_s: how often bundles
     are looked at. mcp: offer the models as tools at /mcp (needs the extra `mcp`). cors:
     origins whose pages may call. log_requests: a line for each, without its text."""
@@ -122,7 +123,7 @@ class Settings(Section, frozen=True):
     models: dict[str, Model] = field(default_factory=dict)
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8321
-    threads: Count = 1
+    threads: Count | None = None
     workers: Count | None = None
     reload_s: Positive = 2.0
     limits: Limits = field(default_factory=Limits)
