@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers clean
+.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -64,6 +64,11 @@ bench-handover: $(INSTALLED) ## Requests handed over at a certified error, besid
 	$(PYTHON) -m venv .venv-mixle
 	.venv-mixle/bin/python -m pip install --quiet --disable-pip-version-check 'mixle==0.8.2' torch==2.13.0 safetensors
 	$(BIN)/python bench/handover.py --data $(DATA) --mixle-python .venv-mixle/bin/python
+
+bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML and a bare handler (BUNDLE=file)
+	$(PYTHON) -m venv .venv-serve-peers
+	.venv-serve-peers/bin/python -m pip install --quiet --disable-pip-version-check 'litserve==0.2.19' 'bentoml==1.4.40' onnxruntime==1.32.0 tokenizers uvloop
+	$(BIN)/python bench/serve_load.py $(BUNDLE) --data $(DATA) --overload
 
 check-mcp: $(INSTALLED) ## attar mcp before the protocol's own tests (needs npm)
 	npm install --silent --no-audit --no-fund --prefix .bench/mcp node@22 @modelcontextprotocol/conformance@0.1.16
