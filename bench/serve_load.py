@@ -30,6 +30,7 @@ from serving.load import Seen, at_rate, closed_loop
 CLIENTS = 64
 MOST_P99_MS = 20.0
 DEADLINE_MS = 2000.0  # the server's own default
+AT_ONCE = 4_096  # connections under overload: more than the 2,048 texts that may wait
 
 
 def run(work: Any) -> Seen:
@@ -60,18 +61,23 @@ def measure(one: Started, texts: list[str], seconds: float) -> dict[str, Any]:
 def highest_rate(
     one: Started, requests: list[bytes], peak: float, seconds: float
 ) -> tuple[float, dict[str, Any] | None]:
-    """The highest of the rates tried at which p99 stays under MOST_P99_MS, all answered."""
+    """The highest of the rates tried at which p99 stays under MOST_P99_MS, all answered. A rate
+    is tried again before it counts as too high: the machine's own pauses are no contender's."""
+
+    def held(rate: float) -> dict[str, Any] | None:
+        for _ in range(2):
+            found = run(at_rate(one.port, requests, rate, seconds, CLIENTS)).summary()
+            answered = set(found["statuses"]) == {200} and not found["late"]
+            if answered and found["p99_ms"] <= MOST_P99_MS:
+                return found
+        return None
+
     low, high, best = 0.0, 1.1 * peak, None
     for _ in range(5):
         rate = (low + high) / 2
-        found = run(at_rate(one.port, requests, rate, seconds, CLIENTS)).summary()
-        good = (
-            found["p99_ms"] <= MOST_P99_MS
-            and set(found["statuses"]) == {200}
-            and found["late"] == 0
-        )
-        low, high = (rate, high) if good else (low, rate)
-        best = found if good else best
+        found = held(rate)
+        low, high = (rate, high) if found else (low, rate)
+        best = found or best
     return low, best
 
 
@@ -134,12 +140,15 @@ def table(rounds: list[dict[str, dict[str, Any]]]) -> list[str]:
 def soak(one: Started, texts: list[str], rate: float, minutes: float) -> list[str]:
     """80 % of the peak for long: errors, memory by the minute, p99 by the minute."""
     requests = one.requests(texts)
-    out = ["| minute | a second | p99 ms | not answered | MB |", "|---|---|---|---|---|"]
+    out = [
+        "| minute | a second | p99 ms | errors | no free connection | MB |",
+        "|---|---|---|---|---|---|",
+    ]
     for minute in range(1, round(minutes) + 1):
         found = run(at_rate(one.port, requests, 0.8 * rate, 60, CLIENTS)).summary()
         wrong = sum(n for status, n in found["statuses"].items() if status != 200)
         cells = (str(minute), f"{found['rps']:.0f}", f"{found['p99_ms']:.1f}",
-                 str(wrong + found["late"]), f"{one.resident_mb():.1f}")  # fmt: skip
+                 str(wrong), str(found["late"]), f"{one.resident_mb():.1f}")  # fmt: skip
         out.append(line(cells))
         say("soak: " + out[-1])
     return out
@@ -148,7 +157,7 @@ def soak(one: Started, texts: list[str], rate: float, minutes: float) -> list[st
 def overload(one: Started, texts: list[str], peak: float, seconds: float) -> list[str]:
     """Three times the peak, then half of it: refusals, deadlines kept, recovery."""
     requests = one.requests(texts)
-    hard = run(at_rate(one.port, requests, 3 * peak, seconds, 1024)).summary()
+    hard = run(at_rate(one.port, requests, 3 * peak, seconds, AT_ONCE)).summary()
     began = time.perf_counter()
     after = run(at_rate(one.port, requests, 0.5 * peak, 3, CLIENTS))
     recovered = [
@@ -157,7 +166,7 @@ def overload(one: Started, texts: list[str], peak: float, seconds: float) -> lis
     statuses = ", ".join(f"{status}: {n:,}" for status, n in sorted(hard["statuses"].items()))
     return [
         f"Three times the peak ({3 * peak:.0f} a second for {seconds:g} s): {statuses}; "
-        f"{hard['late']:,} found no free connection of 1,024. Of the answers: p50 "
+        f"{hard['late']:,} found no free connection of {AT_ONCE:,}. Of the answers: p50 "
         f"{hard['p50_ms']:.0f} ms, p99 {hard['p99_ms']:.0f} ms, longest {hard['max_ms']:.0f} ms "
         f"(deadline {DEADLINE_MS:g} ms).",
         f"At half the peak right after it the last answer over {MOST_P99_MS:g} ms came "

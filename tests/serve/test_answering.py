@@ -229,7 +229,7 @@ def test_a_full_server_answers_429_over_http(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "given", "threads", "workers"),
-    [(0.001, None, 1, 4), (0.01, None, 4, 1), (0.01, 1, 1, 4), (0.01, 2, 2, 2)],
+    [(0.001, None, 1, 4), (0.01, None, 4, 4), (0.01, 1, 1, 4), (0.01, 2, 2, 2)],
 )
 def test_a_slow_model_gets_every_processor(
     serve: Serve,

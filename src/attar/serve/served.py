@@ -35,7 +35,7 @@ class Served:
         self.answering = Answering(
             predictor,
             settings.limits.waiting,
-            settings.workers or max(1, self._processors // (self._threads or 1)),
+            settings.workers or max(1, self._processors // (settings.threads or 1)),
             lambda texts, seconds: batches.observe(texts),
         )
         metering.waiting.labels(name).set_function(lambda: self.answering.waiting)

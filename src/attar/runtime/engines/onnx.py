@@ -39,9 +39,9 @@ class OnnxEngine:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = _ERRORS_ONLY
-        if threads == 1:
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        # Threads that spin while they wait take the processor from everything beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         if not multiplies_in_32_bits():
             options.add_session_config_entry("session.x64quantprecision", "1")
         # A model may name files to take weights from; unset, that would be the current folder.
