@@ -222,7 +222,8 @@ def distillation(
     from_labels: the student learns mostly from gold labels."""
     if from_labels:
         taught = replace(distillation(has_layers, texts), **FROM_LABELS)
-        return replace(taught, epochs=math.ceil(LABELS_EPOCHS * part))
+        # Without layers an epoch is seconds, and after one alone the widest looks best.
+        return replace(taught, epochs=math.ceil(LABELS_EPOCHS * (part if has_layers else 1)))
     seen, least = (LAYERS_ROWS_SEEN, 4) if has_layers else (ROWS_SEEN, 8)
     most = 24 if texts >= FEW else 16
     visits = part * max(least, min(most, seen / texts))  # of each text, copies included
