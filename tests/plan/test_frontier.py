@@ -94,7 +94,10 @@ def test_the_better_half_gets_the_long_trial(monkeypatch: pytest.MonkeyPatch) ->
     scores = {16: 0.5, 24: 0.9, 32: 0.7, 48: 0.6, 64: 0.8}
     runs: list[tuple[int, float]] = []
 
-    def measure(shape: Shape, start: object, context: object, part: float) -> Candidate:
+    def measure(
+        shape: Shape, start: object, context: object, part: float, from_labels: bool
+    ) -> Candidate:
+        assert from_labels
         runs.append((shape.hidden, part))
         return scored(shape.hidden, shape.hidden, scores[shape.hidden], part)
 
@@ -104,7 +107,7 @@ def test_the_better_half_gets_the_long_trial(monkeypatch: pytest.MonkeyPatch) ->
         progress = Silent()
 
     shapes = [Shape((), hidden) for hidden in scores]
-    found = successive_halving(shapes, None, Here(), behind_the_best)  # type: ignore[arg-type]
+    found = successive_halving(shapes, None, Here(), behind_the_best, True)  # type: ignore[arg-type]
     assert [c.shape for c in found] == shapes
     long = {c.shape.hidden for c in found if c.trial == TRIAL and c.shape is not None}
     assert long == {24, 64, 32}
