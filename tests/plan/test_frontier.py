@@ -113,7 +113,7 @@ def test_the_better_half_gets_the_long_trial(monkeypatch: pytest.MonkeyPatch) ->
     assert long == {24, 64, 32}
     assert len(runs) == 5 + 3
     runs.clear()
-    successive_halving(shapes[:3], None, Here(), behind_the_best)  # type: ignore[arg-type]
+    successive_halving(shapes[:3], None, Here(), behind_the_best, True)  # type: ignore[arg-type]
     assert runs == [(16, TRIAL), (24, TRIAL), (32, TRIAL)]
 
 
