@@ -51,8 +51,9 @@ def test_rows_of_a_server(serve: Serve, tmp_path: Path, tiny_bundle: Path) -> No
         "/v1/predict/tiny", json={"texts": [REFUND, WEATHER]}, headers={"x-request-id": "a"}
     )
     client.post("/classify", json={"input": "my parcel"})
-    wrong = client.post("/v1/models/tiny/corrections", json={"text": "a", "label": ["refund"]})
-    assert (wrong.status_code, wrong.json()["error"]["param"]) == (422, "label")
+    body = {"text": "a", "label": ["refund", "oos"]}
+    wrong = client.post("/v1/models/tiny/corrections", json=body)
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (409, "one_label")
     taken = client.post(
         "/v1/models/tiny/corrections", json={"text": 'my parcel\n"é😀', "label": "delivery"}
     )

@@ -240,10 +240,12 @@ class Service:
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
         if isinstance(label, list) and not served.gives_sets:
-            raise HttpError(
-                422, "invalid_field", f"{served.name!r} gives a text one label, not a list",
-                param="label",
-            )  # fmt: skip
+            if len(label) != 1:
+                raise HttpError(
+                    409, "one_label", f"{served.name!r} gives a text one label, not {len(label)}",
+                    param="label",
+                )  # fmt: skip
+            label = label[0]
         if isinstance(label, str) and served.gives_sets:
             label = [label]
         row = {

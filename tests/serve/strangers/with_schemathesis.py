@@ -22,8 +22,9 @@ given = arguments()
 # requests would end at "there is no such model".
 # What a label cannot fill, and another width of an embedding than the model's, are refused
 # with 400; no schema can say which those are. A deadline that the request set may pass: 429
-# or 504, which is then the answer that was asked for and no failure of the server's.
-ANSWERED = ["2xx", 404, 429, 504]
+# or 504, which is then the answer that was asked for and no failure of the server's. How many
+# labels a text has is the model's, too: a correction with another number is a conflict, 409.
+ANSWERED = ["2xx", 404, 409, 429, 504]
 SETTINGS = f"""
 continue-on-failure = true
 hooks = {json.dumps(str(Path(__file__).with_name("schemathesis_hooks.py")))}
