@@ -17,6 +17,7 @@ MODULES = ("fasttext",)
 INSTALL = "pip install -c constraints.txt fasttext-numpy2-wheel"
 
 PREFIX = "__label__"
+BLANK = "\N{LOWER ONE EIGHTH BLOCK}"  # stands in labels for a space, which ends them
 FOUND = ("lr", "dim", "epoch", "wordNgrams", "minn", "maxn", "bucket")
 
 
@@ -33,12 +34,17 @@ def clean(text: str) -> str:
     return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
 
 
+def marked(label: str) -> str:
+    return PREFIX + label.replace(" ", BLANK)
+
+
+def unmarked(label: str) -> str:
+    return label.removeprefix(PREFIX).replace(BLANK, " ")
+
+
 def write(rows: Rows, path: Path) -> str:
-    names = sorted(set(rows.labels))
-    if any(re.search(r"\s", name) for name in names):
-        raise ValueError("fastText labels cannot hold white space")
     lines = (
-        f"{PREFIX}{label} {clean(text)}"
+        f"{marked(label)} {clean(text)}"
         for text, label in zip(rows.texts, rows.labels, strict=True)
     )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -107,18 +113,18 @@ class FastTextModel:
         import fasttext
 
         self.model = fasttext.load_model(str(ship / "model.ftz"))
-        self.classes = sorted(name.removeprefix(PREFIX) for name in self.model.get_labels())
+        self.classes = sorted(unmarked(name) for name in self.model.get_labels())
 
     def answers(self, texts: Sequence[str], out_of_scope: str | None) -> Answers:
         place = {name: i for i, name in enumerate(self.classes)}
         matrix = np.zeros((len(texts), len(self.classes)))
         for row, text in enumerate(texts):
             for label, value in zip(*self.model.predict(clean(text), k=-1), strict=True):
-                matrix[row, place[label.removeprefix(PREFIX)]] = value
+                matrix[row, place[unmarked(label)]] = value
         return from_matrix(matrix, self.classes, out_of_scope)
 
     def label(self, text: str) -> str:
-        return str(self.model.predict(clean(text))[0][0].removeprefix(PREFIX))
+        return unmarked(self.model.predict(clean(text))[0][0])
 
 
 def load(ship: Path) -> FastTextModel:

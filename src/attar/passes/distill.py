@@ -20,13 +20,15 @@ from torch.nn import functional
 
 from attar.data.augment import altered_copies
 from attar.passes import Artifact, Context, Pass
+from attar.train.encoders import ConvolutionEncoder
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 
 
 @dataclass(frozen=True, slots=True)
 class Distill(Pass):
-    """copies: altered copies a text. epochs: over the whole transfer set."""
+    """copies: altered copies a text. epochs: over the whole transfer set. embedding_dropout:
+    of a student without layers; transformers bring their own."""
 
     name: ClassVar[str] = "distill"
     version: ClassVar[int] = 2
@@ -46,6 +48,7 @@ class Distill(Pass):
     temperature: float = 2.0
     gold_weight: float = 0.3
     representation_weight: float = 0.0
+    embedding_dropout: float = 0.0
     bf16: bool = True
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
@@ -59,6 +62,8 @@ class Distill(Pass):
         texts, gold = transfer_set(context, self.copies)
         answers = context.teacher.answer(texts)
         projection = self._projection(model, answers.embedding.shape[1], context.seed)
+        if isinstance(model.encoder, ConvolutionEncoder):
+            model.encoder.dropout.p = self.embedding_dropout
         train(
             model,
             model.tokens(texts),

@@ -51,5 +51,4 @@ class NoLayers(Pass):
         made = Model(
             start.task, encoder, start.columns, start.tokenizer, start.max_length, start.windows
         )
-        made.head.dropout.p = 0.2
         made.save(folder)

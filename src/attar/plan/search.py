@@ -46,8 +46,14 @@ NOMINAL_MS, NOMINAL_LAYER_MS = 0.4, 0.8
 FEW = 5_000  # texts under which visits are cheap to save: a first build is a matter of minutes
 MANY = 20_000  # texts from which on there is variety enough without three altered copies of each
 #: Where labels teach more than the teacher's answers do (`labels_suffice`): most of the weight
-#: on gold labels, the teacher's answers as they are, and no altered copies.
-FROM_LABELS: Mapping[str, Any] = {"copies": 0, "gold_weight": 0.8, "temperature": 1.0}
+#: on gold labels, the teacher's answers as they are, no altered copies, and most of each
+#: embedding left out at every step, since labels alone are learned by heart.
+FROM_LABELS: Mapping[str, Any] = {
+    "copies": 0,
+    "gold_weight": 0.8,
+    "temperature": 1.0,
+    "embedding_dropout": 0.7,
+}
 LABELS_EPOCHS = 4  # of them: more overfit (docs/experiments.md)
 PROBE = Shape((), 64)  # which is taught either way: seconds of training
 

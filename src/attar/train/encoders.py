@@ -230,6 +230,7 @@ class ConvolutionEncoder(nn.Module):
     """Static embeddings and residual convolutions over them: no transformer layers.
 
     Each of the `depth` convolutions sees `width` neighboring tokens, as in Kim (2014).
+    `dropout` of embeddings is for whoever trains it to set; it is not part of the model.
     """
 
     family = "convolution"
@@ -238,6 +239,7 @@ class ConvolutionEncoder(nn.Module):
         super().__init__()
         self.width = width
         self.embedding = nn.Embedding(vocabulary, hidden)
+        self.dropout = nn.Dropout(0.0)
         self.mix = nn.ModuleList(nn.Linear(width * hidden, hidden) for _ in range(depth))
 
     @property
@@ -250,7 +252,7 @@ class ConvolutionEncoder(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         mask = attention_mask.unsqueeze(-1).to(self.embedding.weight.dtype)
-        hidden: Tensor = self.embedding(input_ids) * mask  # (batch, time, hidden)
+        hidden: Tensor = self.dropout(self.embedding(input_ids)) * mask  # (batch, time, hidden)
         for mix in self.mix:
             # Masked, so that padding stays zero for the next convolution's windows.
             hidden = (hidden + nn.functional.gelu(mix(self._windows(hidden)))) * mask
