@@ -7,7 +7,7 @@ refund, "weather" is out of scope.
 A tiny encoder with random weights in a Hugging Face folder, made with torch when a
 test asks for it, with a small synthetic data set of the same flavor, and a recipe.
 
-`attar_command` runs a command in this process.
+A large model on loopback, `upstream`. `attar_command` runs a command in this process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import random
 import string
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +27,7 @@ import pytest
 if TYPE_CHECKING:
     from attar.passes import Artifact, Context
     from attar.types import Dataset, Row
+    from upstream import Upstream
 
 KEYWORDS = {"cancel": "cancel", "delivery": "parcel", "refund": "refund", "oos": "weather"}
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -359,6 +360,15 @@ def write_desk(request: pytest.FixtureRequest) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A large model on loopback that answers as its `script` says."""
+    from upstream import served
+
+    with served() as stub:
+        yield stub
 
 
 class Done(NamedTuple):

@@ -23,6 +23,7 @@ from attar.serve.settings import Model, Settings
 
 if TYPE_CHECKING:
     from attar.serve.service import Service
+    from serve.proxy_desk import Start
 
 
 @dataclass
@@ -86,3 +87,12 @@ def serve(tiny_bundle: Path) -> Iterator[Serve]:
             return stack.enter_context(running(Settings(**settings), redact=redact))
 
         yield start
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start proxies, each before a stub of its upstream. Proxies end with the test."""
+    from serve.proxy_desk import proxies
+
+    with proxies(tmp_path) as begin:
+        yield begin

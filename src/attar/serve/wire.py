@@ -92,17 +92,20 @@ async def read(request: Request, kind: type[Body], most_bytes: int) -> Body:
 
 async def read_bytes(request: Request, most_bytes: int) -> bytes:
     """The body, refused as soon as it is longer than `most_bytes`."""
-    too_long = HttpError(413, "body_too_large", f"a body has at most {most_bytes:,} bytes here")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most_bytes:
-        raise too_long
+        raise _too_long(most_bytes)
     pieces, size = [], 0
     try:
         async for piece in request.stream():
             size += len(piece)
             if size > most_bytes:
-                raise too_long
+                raise _too_long(most_bytes)
             pieces.append(piece)
     except ClientDisconnect:
         raise HttpError(499, "client_gone", "gone before the body was whole") from None
     return b"".join(pieces)
+
+
+def _too_long(most_bytes: int) -> HttpError:
+    return HttpError(413, "body_too_large", f"a body has at most {most_bytes:,} bytes here")
