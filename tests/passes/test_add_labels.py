@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from attar.passes.add_labels import (
     imagined_embeddings,
 )
 from attar.passes.finetune import Finetune
+from attar.train.linear import fit_unit
 from attar.train.models import Model
 
 pytestmark = pytest.mark.usefixtures("float32")
@@ -45,6 +47,21 @@ def old(tiny_start: Artifact, tiny_context: Context) -> Artifact:
     return step.apply(Artifact(folder, "start of three"), context)
 
 
+def as_learned_from_few(old: Artifact, context: Context, folder: Path) -> Artifact:
+    """The same encoder under a head that reads directions."""
+    model = Model.load(old.folder)
+    rows = context.dataset.unlabeled
+    _, embedding = model.answer([row.text for row in rows])
+    target = np.array([OLD.index(row.label or "") for row in rows], np.int64)
+    fitted = fit_unit(embedding, target, len(OLD))
+    model.head.unit = True
+    with torch.no_grad():
+        model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
+        model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))
+    model.save(folder)
+    return Artifact(folder, "of few")
+
+
 @pytest.fixture
 def refunds_only(tiny_context: Context) -> Context:
     """Train holds refunds alone; texts of the other labels have no label."""
@@ -60,9 +77,12 @@ def refunds_only(tiny_context: Context) -> Context:
     )
 
 
+@pytest.mark.parametrize("unit", [False, True])
 def test_old_columns_answer_as_before_and_the_new_one_is_learned(
-    old: Artifact, refunds_only: Context
+    unit: bool, old: Artifact, refunds_only: Context, tmp_path: Path
 ) -> None:
+    if unit:
+        old = as_learned_from_few(old, refunds_only, tmp_path)
     made = Model.load(AddLabels(known=OLD).apply(old, refunds_only).folder)
     before = Model.load(old.folder)
     rows = refunds_only.dataset.certify

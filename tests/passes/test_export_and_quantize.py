@@ -63,7 +63,14 @@ def weight_bytes(folder: Path) -> int:
     return sum(numpy_helper.to_array(tensor).nbytes for tensor in tensors)
 
 
-def test_export_and_int8_against_torch(trained: Artifact, tiny_context: Context) -> None:
+@pytest.mark.parametrize("unit", [False, True])
+def test_export_and_int8_against_torch(
+    unit: bool, trained: Artifact, tiny_context: Context, tmp_path: Path
+) -> None:
+    start = Model.load(trained.folder)
+    start.head.unit = unit
+    start.save(tmp_path)
+    trained = Artifact(tmp_path, f"{trained.fingerprint}, unit {unit}")
     exported = ExportOnnx().apply(trained, tiny_context)
     quantized = Quantize().apply(exported, tiny_context)
     model = Model.load(trained.folder).eval()

@@ -19,6 +19,7 @@ from attar.passes.finetune import Finetune, Method, contrastive_loss
 from attar.passes.no_layers import NoLayers
 from attar.tasks import TASKS
 from attar.train.encoders import TransformerEncoder
+from attar.train.linear import UNIT_STRENGTH
 from attar.train.models import Model
 
 pytestmark = pytest.mark.usefixtures("float32")
@@ -128,6 +129,30 @@ def test_the_frozen_head_gives_scikit_learns_probabilities(
     assert found.sum(1) == pytest.approx(1.0)
     # Columns without a train row never win.
     assert np.delete(found, columns, axis=1).sum() < 1e-3
+
+
+@pytest.mark.parametrize("method", ["frozen", "contrastive"])
+def test_few_rows_a_label_are_told_apart_by_direction(
+    method: Method, tiny_start: Artifact, tiny_context: Context
+) -> None:
+    dataset = tiny_context.dataset
+    train = tuple(
+        row
+        for label in tiny_context.columns
+        for row in [row for row in dataset.train if row.label == label][:6]
+    )
+    context = replace(tiny_context, dataset=replace(dataset, train=train, fingerprint="few"))
+    made = Model.load(Finetune(method=method, epochs=2).apply(tiny_start, context).folder)
+    assert made.head.unit
+    _, seen = made.answer([row.text for row in train])
+    logits, embedding = made.answer([row.text for row in dataset.select])
+    official = linear_model.LogisticRegression(C=UNIT_STRENGTH, max_iter=500)
+    official.fit(seen / np.linalg.norm(seen, axis=1, keepdims=True), context.targets())
+    directions = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
+    np.testing.assert_allclose(softmax(logits), official.predict_proba(directions), atol=2e-4)
+    with torch.no_grad():
+        longer = made.head.eval()(torch.from_numpy(3 * embedding)).numpy()
+    np.testing.assert_allclose(longer, logits, atol=1e-4)
 
 
 def test_methods_that_need_a_transformer_say_so(

@@ -47,8 +47,9 @@ class AddLabels(Pass):
             torch.from_numpy, old.answer(texts, context.progress, "add labels: embed")
         )
         names = (*self.known, *new_names)
-        made_up = imagined_embeddings(old.head.linear, embedding.mean(0))
-        embedding = torch.cat([embedding, made_up])
+        inputs = old.head.inputs(embedding)
+        made_up = imagined_embeddings(old.head.linear, inputs.mean(0))
+        embedding = torch.cat([inputs, made_up])
         with torch.no_grad():
             logits = torch.cat([logits, old.head.linear(made_up)])
         target = torch.zeros(len(logits), len(names), dtype=torch.float64)
@@ -135,6 +136,7 @@ def _widened(
     """The model with its own and the new columns, named by `names`, in the order of `columns`."""
     made = Model(old.task, old.encoder, len(columns), old.tokenizer, old.max_length, old.windows)
     order = torch.tensor([names.index(name) for name in columns])
+    made.head.unit = old.head.unit
     with torch.no_grad():
         made.head.linear.weight.copy_(torch.cat([old.head.linear.weight, weight])[order])
         made.head.linear.bias.copy_(torch.cat([old.head.linear.bias, bias])[order])

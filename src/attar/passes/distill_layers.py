@@ -82,6 +82,7 @@ class DistillLayers(Pass):
             )
         if student.encoder.hidden == teacher.encoder.hidden and self.hidden_weight:
             student.head.load_state_dict(teacher.head.state_dict())  # it reads the same space now
+            student.head.unit = teacher.head.unit
         student.save(folder)
 
 

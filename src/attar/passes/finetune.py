@@ -25,7 +25,7 @@ from torch.nn import functional
 from attar.errors import AttarError
 from attar.passes import Artifact, Context, Pass
 from attar.train.encoders import TransformerEncoder
-from attar.train.linear import FEW_STRENGTH, STRENGTH
+from attar.train.linear import fit_unit
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
 from attar.train.sparsity import is_sparse, linears_of
@@ -44,7 +44,7 @@ class Finetune(Pass):
     """
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[str, ...]] = ("data", "seed")
 
     method: Method = "full"
@@ -145,9 +145,11 @@ def _fit_head(model: Model, context: Context, balance: float) -> None:
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
     target = context.targets()
-    few = target.ndim == 1 and len(texts) < FEW_A_LABEL * len(np.unique(target))
-    strength = FEW_STRENGTH if few else STRENGTH
-    fitted = model.head.fitted(embedding, target, model.columns, strength, balance)
+    model.head.unit = target.ndim == 1 and len(texts) < FEW_A_LABEL * len(np.unique(target))
+    if model.head.unit:
+        fitted = fit_unit(embedding, target, model.columns, balance)
+    else:
+        fitted = model.head.fitted(embedding, target, model.columns, balance=balance)
     with torch.no_grad():
         model.head.linear.weight.copy_(torch.from_numpy(fitted.weight))
         model.head.linear.bias.copy_(torch.from_numpy(fitted.bias))

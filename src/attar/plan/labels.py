@@ -50,7 +50,7 @@ def mend_labels(
     reason = "the recipe says so"
     if how == "auto":
         how, reason = _choice(found, context, vectors)
-    share = f"{len(found):,} of {len(context.dataset.train):,} train labels look wrong"
+    share = f"a linear head doubts {len(found):,} of {len(context.dataset.train):,} train labels"
     values["suspicious_labels"] = Derived(how, f"{share}; {reason}")
     context.progress.say(f"{share}: {how}")
     context = _mended(context, found, how)

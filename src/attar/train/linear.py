@@ -1,4 +1,4 @@
-"""The linear head: logistic regressions fitted to standardized embeddings."""
+"""The linear head: logistic regressions fitted to embeddings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
-STRENGTH, FEW_STRENGTH = 0.1, 0.03  # of regressions on many rows a label, and on few
+STRENGTH = 0.1  # of regressions on standardized embeddings
+UNIT_STRENGTH = 30.0  # of regressions on directions, whose entries are small
 STILL = 0.1  # of the median deviation: entries that vary less are not scaled up
 UNSEEN = -20.0  # bias of a column without rows: it never wins
 
@@ -39,17 +40,32 @@ def fit_linear(
     -balance; 1 gives labels equal weight.
     """
     mean, scale = _scaling(embedding)
-    fitted = _regression(strength).fit(
-        (embedding - mean) / scale, target, sample_weight=row_weights(target, balance)
-    )
-    weight = np.zeros((columns, embedding.shape[1]), np.float64)
+    weight, bias = _fitted((embedding - mean) / scale, target, columns, strength, balance)
+    return LinearHead(weight / scale, bias - (weight / scale) @ mean)
+
+
+def fit_unit(
+    embedding: Vectors, target: NDArray[np.int64], columns: int, balance: float = 0.0
+) -> LinearHead:
+    """Fit on the directions of embedding (n, hidden), which the head then has to be given;
+    otherwise as `fit_linear`. With few rows a label the direction says all that can be
+    learned (docs/passes-distillation.md)."""
+    length = np.linalg.norm(embedding, axis=1, keepdims=True)
+    return _fitted(embedding / np.maximum(length, 1e-12), target, columns, UNIT_STRENGTH, balance)
+
+
+def _fitted(
+    inputs: Vectors, target: NDArray[np.int64], columns: int, strength: float, balance: float
+) -> LinearHead:
+    fitted = _regression(strength).fit(inputs, target, sample_weight=row_weights(target, balance))
+    weight = np.zeros((columns, inputs.shape[1]), np.float64)
     bias = np.full(columns, UNSEEN)
     if len(fitted.classes_) == 2:  # scikit-learn keeps one row for two classes
         weight[fitted.classes_[1]] = fitted.coef_[0]
         bias[fitted.classes_] = (0.0, fitted.intercept_[0])
     else:
         weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
-    return LinearHead(weight / scale, bias - (weight / scale) @ mean)
+    return LinearHead(weight, bias)
 
 
 def fit_one_vs_rest(

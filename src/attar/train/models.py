@@ -113,6 +113,7 @@ class Model(nn.Module):
             "columns": self.columns,
             "max_length": self.max_length,
             "windows": self.windows,
+            "unit": self.head.unit,
             "encoder": self.encoder.spec(),
         }
         text = json.dumps(settings, indent=1, sort_keys=True, default=str)
@@ -132,6 +133,7 @@ class Model(nn.Module):
             settings["max_length"],
             settings.get("windows", 1),
         )
+        model.head.unit = settings.get("unit", False)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         return model
 

@@ -12,16 +12,24 @@ from attar.train.linear import STRENGTH, LinearHead, fit_linear
 
 
 class ClassifyHead(nn.Module):
-    """Logits over the task's columns from the pooled embedding."""
+    """Logits over the task's columns from the pooled embedding.
+
+    unit: read its direction alone, as a vector of length 1.
+    """
 
     def __init__(self, hidden: int, columns: int, dropout: float = 0.1) -> None:
         super().__init__()
+        self.unit = False
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(hidden, columns)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        logits: Tensor = self.linear(self.dropout(embedding))  # (batch, columns)
+        logits: Tensor = self.linear(self.dropout(self.inputs(embedding)))  # (batch, columns)
         return logits
+
+    def inputs(self, embedding: Tensor) -> Tensor:
+        """What the linear layer reads of embeddings (…, hidden)."""
+        return functional.normalize(embedding, dim=-1) if self.unit else embedding
 
     def keep_inputs(self, kept: Tensor) -> None:
         """Read only these channels of the embedding."""
