@@ -192,8 +192,8 @@ def main() -> int:
     texts = read_rows([options.data / options.set / file for file in spec.test]).texts
     chosen = contenders(options.peers_python)
     if options.only is not None:
-        wanted = [part for part in options.only.split(",") if part]
-        chosen = [chosen[0], *(c for c in chosen[1:] if any(p in c.name for p in wanted))]
+        wanted = [part.lower() for part in options.only.split(",") if part]
+        chosen = [chosen[0], *(c for c in chosen[1:] if any(p in c.name.lower() for p in wanted))]
     out = ["# attar serve beside its peers", ""]
     facts: dict[str, Any] = {}
     for bundle in options.bundles:
