@@ -43,6 +43,9 @@ def unmarked(label: str) -> str:
 
 
 def write(rows: Rows, path: Path) -> str:
+    for name in sorted(set(rows.labels)):
+        if re.search(r"[^\S ]", name) or BLANK in name:
+            raise ValueError(f"fastText cannot hold the label {name!r}: white space but spaces")
     lines = (
         f"{marked(label)} {clean(text)}"
         for text, label in zip(rows.texts, rows.labels, strict=True)
