@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attar.train.blocks import keep_inputs
-from attar.train.linear import STRENGTH, LinearHead, fit_linear
+from attar.train.linear import LinearHead, fit_linear
 
 
 class ClassifyHead(nn.Module):
@@ -58,8 +58,7 @@ class ClassifyHead(nn.Module):
         embedding: NDArray[np.float32],
         target: NDArray[np.int64],
         columns: int,
-        strength: float = STRENGTH,
         balance: float = 0.0,
     ) -> LinearHead:
         """A logistic regression over all columns."""
-        return fit_linear(embedding, target, columns, strength, balance)
+        return fit_linear(embedding, target, columns, balance=balance)

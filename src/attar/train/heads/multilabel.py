@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attar.train.heads.classify import ClassifyHead
-from attar.train.linear import STRENGTH, LinearHead, fit_one_vs_rest
+from attar.train.linear import LinearHead, fit_one_vs_rest
 
 
 class MultilabelHead(ClassifyHead):
@@ -43,8 +43,7 @@ class MultilabelHead(ClassifyHead):
         embedding: NDArray[np.float32],
         target: NDArray[np.int64],
         columns: int,
-        strength: float = STRENGTH,
         balance: float = 0.0,
     ) -> LinearHead:
         """One logistic regression a column, against all other rows."""
-        return fit_one_vs_rest(embedding, target, columns, strength)
+        return fit_one_vs_rest(embedding, target, columns)
