@@ -188,6 +188,8 @@ class Predictor:
 
     def _answer(self, texts: Sequence[str], first: int) -> list[Prediction]:
         encoded = self._encode_all(texts, first)
+        if len(encoded) == 1:  # as most requests of a server: nothing to sort
+            return self._task.decode(self._run(encoded), self.manifest)
         answers: dict[int, Prediction] = {}
         for chosen, outputs in self._batches(encoded):
             answers.update(zip(chosen, self._task.decode(outputs, self.manifest), strict=True))
@@ -222,11 +224,13 @@ class Predictor:
             yield batch, self._run([encoded[p] for p in batch])
 
     def _run(self, rows: Sequence[Ids]) -> Outputs:
-        windows = [(i, part) for i, ids in enumerate(rows) for part in cut(ids, self._max_length)]
-        outputs = self._run_windows([part for _, part in windows])
-        if len(windows) > len(rows):
+        if max(map(len, rows)) <= self._max_length:
+            outputs = self._run_windows(rows)
+        else:
+            windows = [(i, w) for i, ids in enumerate(rows) for w in cut(ids, self._max_length)]
+            outputs = self._run_windows([window for _, window in windows])
             owner = np.array([i for i, _ in windows], dtype=np.int64)
-            tokens = np.array([len(part) for _, part in windows], dtype=np.int64)
+            tokens = np.array([len(window) for _, window in windows], dtype=np.int64)
             outputs = {
                 name: pooled(values, owner, tokens, len(rows)) for name, values in outputs.items()
             }

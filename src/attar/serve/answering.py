@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
@@ -48,7 +48,8 @@ class Job:
 class Answering:
     """Owned by the event loop that made it: all methods but the threads' run there.
 
-    observe: told of each batch, (texts, seconds). workers: threads.
+    observe: told of each batch, (texts, seconds). workers: threads. alone: whether the request
+    that now runs is known to be the only one, so that nothing can come beside it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Answering:
         most_waiting: int,
         workers: int,
         observe: Callable[[int, float], None],
+        alone: Callable[[], bool] = lambda: False,
     ) -> None:
         self.predictor = predictor  # replaced when the bundle is
         self.waiting = 0  # texts, those being answered included
@@ -64,6 +66,7 @@ class Answering:
         self._most_waiting = most_waiting
         self._workers = workers
         self._observe = observe
+        self._alone = alone
         self._loop = asyncio.get_running_loop()
         self._gathered: list[Job] = []  # in this turn of the loop
         self._line: SimpleQueue[Job | None] = SimpleQueue()
@@ -87,6 +90,8 @@ class Answering:
         late = self.waiting and time.monotonic() + seconds + self.seconds_a_text > deadline
         if late or self.waiting + len(texts) > self._most_waiting:
             raise HttpError.busy(seconds)
+        if len(texts) == 1 and not self.waiting and self._quick and self._alone():
+            return self._now(texts, want, deadline)
         jobs = [
             Job(texts[at : at + PIECE], want, deadline, self._loop.create_future())
             for at in range(0, len(texts), PIECE)
@@ -110,6 +115,18 @@ class Answering:
             raise
         return answers
 
+    @property
+    def _quick(self) -> bool:
+        return self.seconds_a_text <= AT_ONCE_S
+
+    def _now(self, texts: Sequence[str], want: Want, deadline: float) -> list[Any]:
+        """Without a turn of the loop between: it would cost more than all else but the model."""
+        future = self._loop.create_future()
+        self.waiting += 1
+        self._deliver(*self._answered([Job(texts, want, deadline, future)]))
+        answers: list[Any] = future.result()
+        return answers
+
     def _gather(self, jobs: Sequence[Job]) -> None:
         if not jobs:
             return
@@ -128,7 +145,7 @@ class Answering:
         """Pass on what this turn of the loop has gathered; answer a lone quick text here."""
         jobs, self._gathered = self._gathered, []
         alone = len(jobs) == 1 and len(jobs[0].texts) == self.waiting == 1
-        if alone and self.seconds_a_text <= AT_ONCE_S and not jobs[0].useless:
+        if alone and self._quick and not jobs[0].useless:
             self._deliver(*self._answered(jobs))
             return
         for job in jobs:
@@ -157,11 +174,15 @@ class Answering:
         predictor, now, started = self.predictor, time.monotonic(), time.perf_counter()
         results: list[tuple[Job, Any]] = []
         texts = 0
-        for want in ("label", "embed"):
-            chosen = [job for job in jobs if job.want == want and not job.useless]
-            late = [job for job in chosen if job.deadline < now]
-            results += [(job, HttpError.late()) for job in late]
-            chosen = [job for job in chosen if job.deadline >= now]
+        for want, asked_so in _by_want(jobs):
+            chosen = []
+            for job in asked_so:
+                if job.useless:
+                    results.append((job, None))
+                elif job.deadline < now:
+                    results.append((job, HttpError.late()))
+                else:
+                    chosen.append(job)
             if not chosen:
                 continue
             asked = [text for job in chosen for text in job.texts]
@@ -175,8 +196,6 @@ class Answering:
             for job in chosen:
                 results.append((job, found[at : at + len(job.texts)]))
                 at += len(job.texts)
-        done = {id(job) for job, _ in results}
-        results += [(job, None) for job in jobs if id(job) not in done]
         return results, texts, time.perf_counter() - started
 
     def _deliver(self, results: list[tuple[Job, Any]], texts: int, seconds: float) -> None:
@@ -191,3 +210,12 @@ class Answering:
         if texts:
             self.seconds_a_text += MEMORY * (seconds / texts - self.seconds_a_text)
             self._observe(texts, seconds)
+
+
+def _by_want(jobs: list[Job]) -> Iterable[tuple[Want, list[Job]]]:
+    """Labels and embeddings apart: each is one call of the predictor."""
+    first = jobs[0].want
+    if all(job.want == first for job in jobs):
+        return ((first, jobs),)
+    wants: tuple[Want, ...] = ("label", "embed")
+    return ((want, [job for job in jobs if job.want == want]) for want in wants)

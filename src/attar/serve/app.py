@@ -54,14 +54,19 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service = Service(settings, _capture(settings, redact, metering), metering)
+        running = getattr(app.state, "running", None)
+        service = Service(settings, _capture(settings, redact, metering), metering, running)
         app.state.service = service
-        watcher = asyncio.create_task(_watch(service))
+        beside = [
+            asyncio.create_task(work)
+            for work in (_watch(service), service.departures.watch(), service.pulse.beat())
+        ]
         try:
             async with mcp.sessions(service) if mcp else contextlib.nullcontext() as app.state.mcp:
                 yield
         finally:
-            watcher.cancel()
+            for task in beside:
+                task.cancel()
             await service.close()
 
     described = describe(OPERATIONS, list(settings.models), bool(settings.keys))
@@ -118,6 +123,7 @@ class Serving(uvicorn.Server):
             )
         )
         self._state = app.state
+        app.state.running = self.server_state.tasks
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         service = getattr(self._state, "service", None)

@@ -88,7 +88,7 @@ class Metering:
         if found is None:
             found = self._answerers[model, answered_by] = self.answers.labels(model, answered_by)
         found.inc()
-        if answered_by == "model":
+        if answered_by == "model" and self._usd:
             self.saved.inc(self._usd)
 
     def paid(self, tokens_in: int, tokens_out: int) -> float:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from attar.serve.operations import Operation, asked, unless_gone
+from attar.serve.operations import Operation, asked
 from attar.serve.served import Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
@@ -84,7 +84,9 @@ async def predict(service: Service, request: Request, body: Texts) -> Any:
     texts = [body.text] if isinstance(body.text, str) else body.texts
     assert isinstance(texts, list)
     service.check_texts(texts, "texts")
-    answers = await unless_gone(request, service.predict(served, texts, asked(service, request)))
+    answers = await service.departures.unless_gone(
+        request, service.predict(served, texts, asked(service, request))
+    )
     return {
         "model": served.name,
         "content_sha256": served.predictor.content_sha256,

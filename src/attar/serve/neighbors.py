@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from attar.serve.native import ASKING, FILLED, Score
 from attar.serve.openai_other import scores_of
-from attar.serve.operations import Operation, asked, unless_gone
+from attar.serve.operations import Operation, asked
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 
@@ -116,7 +116,9 @@ async def embed(service: Service, request: Request, body: EmbedRequest) -> Any:
     served = service.find(body.model, "embed")
     texts = _listed(body.inputs)
     service.check_texts(texts, "inputs")
-    rows = await unless_gone(request, service.embed(served, texts, asked(service, request)))
+    rows = await service.departures.unless_gone(
+        request, service.embed(served, texts, asked(service, request))
+    )
     return (unit(rows) if body.normalize else rows).tolist()
 
 
@@ -124,7 +126,9 @@ async def tei_predict(service: Service, request: Request, body: TeiRequest) -> A
     served = service.find(body.model, "label")
     texts = [_single(one) for one in _listed(body.inputs)]
     service.check_texts(texts, "inputs")
-    answers = await unless_gone(request, service.predict(served, texts, asked(service, request)))
+    answers = await service.departures.unless_gone(
+        request, service.predict(served, texts, asked(service, request))
+    )
     found = []
     for answer in answers:
         scores = scores_of(answer.prediction).items()
@@ -141,7 +145,9 @@ async def classify(service: Service, request: Request, body: ClassifyRequest) ->
     served = service.find(body.model, "label")
     texts = _listed(body.input)
     service.check_texts(texts, "input")
-    answers = await unless_gone(request, service.predict(served, texts, asked(service, request)))
+    answers = await service.departures.unless_gone(
+        request, service.predict(served, texts, asked(service, request))
+    )
     labels = served.predictor.labels
     data = []
     for index, answer in enumerate(answers):
@@ -166,7 +172,7 @@ async def rerank(service: Service, request: Request, body: RerankRequest) -> Any
     if not texts:
         raise HttpError(400, "no_text", "there is no document to rank", param="documents")
     rows = unit(
-        await unless_gone(
+        await service.departures.unless_gone(
             request, service.embed(served, [body.query, *texts], asked(service, request))
         )
     )

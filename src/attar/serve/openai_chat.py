@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 
 from attar.serve.native import ASKING
 from attar.serve.openai_other import scores_of
-from attar.serve.operations import Operation, asked, unless_gone
+from attar.serve.operations import Operation, asked
 from attar.serve.schema_fill import CannotFillError, filled
 from attar.serve.served import Served
 from attar.serve.service import Answer, Service
@@ -101,7 +101,9 @@ async def chat(service: Service, request: Request, body: ChatRequest) -> Any:
     text = _last_of_user(body)
     service.check_texts([text], "messages")
     shown = asked(service, request, _conversation(body))
-    answer, upstream = await unless_gone(request, _answered(service, served, text, shown, request))
+    answer, upstream = await service.departures.unless_gone(
+        request, _answered(service, served, text, shown, request)
+    )
     if upstream is not None:
         upstream |= {"model": served.name, "attar": answer.to_json()}
         return _streamed(body, upstream) if body.stream else upstream

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
 from attar.serve.native import ASKING
-from attar.serve.operations import Operation, asked, unless_gone
+from attar.serve.operations import Operation, asked
 from attar.serve.served import Served
 from attar.serve.service import Answer, Service
 from attar.serve.wire import HttpError
@@ -128,7 +128,9 @@ async def embeddings(service: Service, request: Request, body: EmbeddingRequest)
     served = service.find(body.model, "embed")
     texts = _texts(body.input)
     service.check_texts(texts, "input")
-    rows = await unless_gone(request, service.embed(served, texts, asked(service, request)))
+    rows = await service.departures.unless_gone(
+        request, service.embed(served, texts, asked(service, request))
+    )
     width = rows.shape[1]
     if body.dimensions not in (None, width):
         raise HttpError(400, "unsupported_value", f"dimensions: this model has {width}",
@@ -156,7 +158,9 @@ async def moderations(service: Service, request: Request, body: ModerationReques
     served = service.find(body.model, "label")
     texts = _texts(body.input)
     service.check_texts(texts, "input")
-    answers = await unless_gone(request, service.predict(served, texts, asked(service, request)))
+    answers = await service.departures.unless_gone(
+        request, service.predict(served, texts, asked(service, request))
+    )
     return {
         "id": f"modr-{uuid.uuid4().hex}",
         "model": served.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,6 @@ from starlette.routing import Route
 from attar.serve.service import Asked, Service
 from attar.serve.wire import JSON, HttpError, read, reply
 
-GRACE_S = 0.25  # an answer that takes longer is watched for a client that goes away
 Handler = Callable[[Service, Request, Any], Awaitable[Any]]
 
 
@@ -55,45 +53,3 @@ class Operation:
 
 def asked(service: Service, request: Request, conversation: Sequence[Any] = ()) -> Asked:
     return service.asked(request.state.request_id, request.headers, conversation)
-
-
-async def unless_gone(request: Request, work: Awaitable[Any]) -> Any:
-    """The result of `work`, which is canceled when the client goes away meanwhile.
-
-    The watch begins late, because most answers are there before it would pay.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    watch = _Watch(request, task)
-    timer = asyncio.get_running_loop().call_later(GRACE_S, watch.begin)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if not watch.gone or task.uncancel():
-            raise
-        raise HttpError(499, "client_gone", "the client went away") from None
-    finally:
-        timer.cancel()
-        watch.end()
-
-
-class _Watch:
-    """Cancels the task of a request whose client has gone."""
-
-    def __init__(self, request: Request, task: asyncio.Task[Any]) -> None:
-        self._request, self._task = request, task
-        self._looking: asyncio.Task[None] | None = None
-        self.gone = False
-
-    def begin(self) -> None:
-        self._looking = asyncio.create_task(self._look())
-
-    def end(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-
-    async def _look(self) -> None:
-        while not await self._request.is_disconnected():
-            await asyncio.sleep(GRACE_S)
-        self.gone = True
-        self._task.cancel()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from attar.bundle import Bundle, read_bundle
@@ -23,7 +24,14 @@ SOME_TEXT = "good morning, where is the parcel that i ordered last week"
 class Served:
     """A bundle that is being served; reloaded when its file changes."""
 
-    def __init__(self, name: str, model: Model, settings: Settings, metering: Metering) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        settings: Settings,
+        metering: Metering,
+        alone: Callable[[], bool],
+    ) -> None:
         self.name, self.model = name, model
         self._settings, self._metering = settings, metering
         self._threads, self._tokens = settings.threads, settings.limits.batch_tokens
@@ -37,6 +45,7 @@ class Served:
             settings.limits.waiting,
             settings.workers or max(1, self._processors // (settings.threads or 1)),
             lambda texts, seconds: batches.observe(texts),
+            alone,
         )
         metering.waiting.labels(name).set_function(lambda: self.answering.waiting)
         self.loaded = int(time.time())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
@@ -22,7 +22,9 @@ from attar.runtime.cascade import (
     Secret,
     Spending,
 )
+from attar.serve.departures import Departures
 from attar.serve.metering import Metering
+from attar.serve.pulse import Pulse
 from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
@@ -71,14 +73,22 @@ class Answer:
 
 
 class Service:
-    """Made on the event loop that serves. redact: what capture does to a text."""
+    """Made on the event loop that serves. running: the requests that the HTTP server has begun
+    to read and not answered, where it tells."""
 
     def __init__(
-        self, settings: Settings, capture: TrainingFiles | None, metering: Metering
+        self,
+        settings: Settings,
+        capture: TrainingFiles | None,
+        metering: Metering,
+        running: Collection[object] | None = None,
     ) -> None:
         self.settings, self.metering, self.capture = settings, metering, capture
         self.models = {
-            name: Served(name, model, settings, metering) for name, model in settings.models.items()
+            name: Served(
+                name, model, settings, metering, lambda: running is not None and len(running) == 1
+            )
+            for name, model in settings.models.items()
         }
         self._names = {
             known: name
@@ -88,6 +98,7 @@ class Service:
         self.client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
         self.large = self._large_model()
         self.desk = self._person_desk()
+        self.departures, self.pulse = Departures(), Pulse()
         self.draining = False
 
     def find(self, name: str | None, capability: str) -> Served:
@@ -122,19 +133,16 @@ class Service:
         conversation: Sequence[Mapping[str, Any]] = (),
     ) -> Asked:
         """With the deadlines of the header X-Deadline-Ms: of the model at most the limit of the
-        settings. Raises HttpError."""
-        now, most = time.monotonic(), self.settings.limits.deadline_ms
+        settings. Both count from when the request came in, as far as the loop's lag tells, and
+        leave time to send the answer. Raises HttpError, 429 where none is left."""
+        lag = self.pulse.lag_s
+        came, most = time.monotonic() - lag, self.settings.limits.deadline_ms / 1000
         wanted = headers.get("x-deadline-ms")
-        if wanted is None:
-            return Asked(request_id, now + most / 1000, None, tuple(conversation))
-        try:
-            milliseconds = float(wanted)
-        except ValueError:
-            milliseconds = -1.0
-        if not 0 < milliseconds < float("inf"):
-            raise HttpError(400, "invalid_header", "X-Deadline-Ms: expected milliseconds, over 0")
-        until = now + milliseconds / 1000
-        return Asked(request_id, min(until, now + most / 1000), until, tuple(conversation))
+        until = None if wanted is None else came + _milliseconds(wanted) / 1000
+        deadline = (came + most if until is None else min(until, came + most)) - lag
+        if deadline < came + lag:
+            raise HttpError.busy(lag)
+        return Asked(request_id, deadline, until, tuple(conversation))
 
     def check_texts(self, texts: Sequence[str], param: str) -> None:
         """Raise HttpError for more or longer texts than one request may bring."""
@@ -323,6 +331,16 @@ class Service:
         return PersonDesk(
             person.url, self.client, Secret(header) if header else None, person.deadline_ms / 1000
         )
+
+
+def _milliseconds(wanted: str) -> float:
+    try:
+        found = float(wanted)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < float("inf"):
+        raise HttpError(400, "invalid_header", "X-Deadline-Ms: expected milliseconds, over 0")
+    return found
 
 
 def _own(prediction: Prediction) -> Answer:

@@ -26,7 +26,7 @@ from attar.evaluate.page import as_html
 from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
-from attar.serve.operations import Operation, asked, unless_gone
+from attar.serve.operations import Operation, asked
 from attar.serve.served import Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
@@ -134,7 +134,7 @@ async def compare(service: Service, request: Request, body: Compared) -> Any:
     counted as one that saved the large model's price, and is not captured."""
     served = service.find(request.path_params["model"], "label")
     service.check_texts([body.text], "text")
-    (prediction, model_ms), fallback = await unless_gone(
+    (prediction, model_ms), fallback = await service.departures.unless_gone(
         request,
         asyncio.gather(
             _of_model(served, body.text, asked(service, request)),
