@@ -30,7 +30,7 @@ from serving.load import Seen, at_rate, closed_loop
 CLIENTS = 64
 MOST_P99_MS = 20.0
 DEADLINE_MS = 2000.0  # the server's own default
-AT_ONCE = 4_096  # connections under overload: more than the 2,048 texts that may wait
+AT_ONCE = 4_096  # connections under overload: four times the texts that may wait
 
 
 def run(work: Any) -> Seen:

@@ -131,6 +131,8 @@ async def at_rate(
     seen = Seen()
     free: asyncio.Queue[Connection] = asyncio.Queue()
     every = [await _connect(port) for _ in range(connections)]
+    for at, connection in enumerate(every):  # a server may still have to accept it
+        await connection.send(requests[at % len(requests)])
     for connection in every:
         free.put_nowait(connection)
     started = time.perf_counter()

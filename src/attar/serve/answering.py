@@ -25,8 +25,10 @@ MOST_TOGETHER = 32  # texts that a thread takes at once …
 TOGETHER_S = 0.025  # … and of them as many as it answers in about this time
 AT_ONCE_S = 0.003  # a lone text that takes at most so long is answered on the event loop
 FIRST_GUESS_S = 0.002  # of a text, until some were timed
+DOUBT = 1.25  # times the wait that is expected must fit into the deadline
 LEAST_S = 1e-6  # no text takes less
 MEMORY = 0.1  # weight of the newest measurement in the running mean
+ALARM = 0.3  # … where it is slower: what was taken in vain is worse than what was refused
 
 
 class Job:
@@ -87,7 +89,7 @@ class Answering:
         long for the deadline, 504 where it has passed."""
         seconds = self.wait_s
         # Where nothing waits it is tried: how long a text takes is learned from nothing else.
-        late = self.waiting and time.monotonic() + seconds + self.seconds_a_text > deadline
+        late = self.waiting and time.monotonic() + DOUBT * seconds + self.seconds_a_text > deadline
         if late or self.waiting + len(texts) > self._most_waiting:
             raise HttpError.busy(seconds)
         if len(texts) == 1 and not self.waiting and self._quick and self._alone():
@@ -208,7 +210,8 @@ class Answering:
             else:
                 job.future.set_result(result)
         if texts:
-            self.seconds_a_text += MEMORY * (seconds / texts - self.seconds_a_text)
+            slower = seconds / texts - self.seconds_a_text
+            self.seconds_a_text += (ALARM if slower > 0 else MEMORY) * slower
             self._observe(texts, seconds)
 
 

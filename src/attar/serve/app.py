@@ -33,11 +33,13 @@ from attar.serve.listening import listen
 from attar.serve.metering import Metering
 from attar.serve.openapi import describe
 from attar.serve.operations import Operation
+from attar.serve.pulse import Pulse
 from attar.serve.service import Service
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError, reply
 
-SWITCH_S = 0.0005
+SWITCH_S = 0.00005
+ACCEPTED_A_TURN = 16
 OPERATIONS: tuple[Operation, ...] = (
     *native.OPERATIONS,
     *openai_other.OPERATIONS,
@@ -49,13 +51,14 @@ OPERATIONS: tuple[Operation, ...] = (
 def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> Starlette:
     """The application of these settings. redact: what capture does to a text, if anything."""
     mcp = _mcp() if settings.mcp else None
+    pulse = Pulse()
     fallback = settings.fallback
     metering = Metering(fallback.input_usd, fallback.output_usd) if fallback else Metering()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         running = getattr(app.state, "running", None)
-        service = Service(settings, _capture(settings, redact, metering), metering, running)
+        service = Service(settings, _capture(settings, redact, metering), metering, running, pulse)
         app.state.service = service
         beside = [
             asyncio.create_task(work)
@@ -77,7 +80,9 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
         *((mcp.ROUTE,) if mcp else ()),
         *page.routes(),
     ]
-    middleware = [Middleware(Gate, settings.keys, metering, log_requests=settings.log_requests)]
+    middleware = [
+        Middleware(Gate, settings.keys, metering, log_requests=settings.log_requests, pulse=pulse)
+    ]
     if settings.cors:
         middleware.insert(
             0,
@@ -144,13 +149,15 @@ def run(
     """
     _check(settings)
     server = Serving(app, settings)
-    # Threads of the engine would wait up to 5 ms, Python's default, for the loop to let go.
+    # Threads of the engine would wait up to 5 ms, Python's default, for the loop to let go, twice
+    # a text: under overload they got a fifth of their work done (docs/serving.md).
     sys.setswitchinterval(SWITCH_S)
     with listen(settings.host, settings.port) as taken:
         scheme = "https" if settings.certificate else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         listening(f"{scheme}://{host}:{taken.getsockname()[1]}")
-        server.run(sockets=[taken])
+        # uvloop takes one connection a turn and descriptor, and under overload turns are long.
+        server.run(sockets=[taken, *(taken.dup() for _ in range(ACCEPTED_A_TURN - 1))])
 
 
 def _check(settings: Settings) -> None:

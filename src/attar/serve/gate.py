@@ -21,11 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attar.serve import page
 from attar.serve.metering import Metering
+from attar.serve.pulse import Pulse
 from attar.serve.settings import Key
 from attar.serve.wire import HttpError
 
 # What an orchestrator asks without a key, and the page, which asks for one itself.
 OPEN = frozenset({"/healthz", "/readyz", *page.OPEN})
+TURNED_AWAY = "(turned away)"  # as the route in the counters
+_BUSY = HttpError.busy(1).response()
+_BUSY_START = {"type": "http.response.start", "status": 429, "headers": _BUSY.raw_headers}
+_BUSY_BODY = {"type": "http.response.body", "body": _BUSY.body}
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -49,7 +54,8 @@ class Bucket:
 
 
 class Gate:
-    """keys: none lets everybody in. log_requests: a line for each request."""
+    """keys: none lets everybody in. log_requests: a line for each request. pulse: of the loop;
+    where it is pressed, requests are refused before anything else is done for them."""
 
     def __init__(
         self,
@@ -58,8 +64,10 @@ class Gate:
         metering: Metering,
         open_paths: frozenset[str] = OPEN,
         log_requests: bool = True,
+        pulse: Pulse | None = None,
     ) -> None:
         self._app = app
+        self._pulse = pulse
         self._metering = metering
         self._open = open_paths
         self._log = log_requests
@@ -74,6 +82,9 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        if self._pulse is not None and self._pulse.pressed and scope["path"] not in self._open:
+            await self._turn_away(scope, receive, send)
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
@@ -124,6 +135,15 @@ class Gate:
                     ms=round(1000 * seconds, 2),
                     key=name,
                 )
+
+    async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As cheaply as can be, so that the loop gets to what it has taken; no line in the log."""
+        self._metering.request(TURNED_AWAY, 429, None)
+        if scope["type"] == "websocket":
+            await _refuse(scope, receive, send, HttpError.busy(1))
+            return
+        await send(_BUSY_START)
+        await send(_BUSY_BODY)
 
     def _admitted(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """The name of the key, None where none is needed. Raises HttpError."""

@@ -82,6 +82,7 @@ class Service:
         capture: TrainingFiles | None,
         metering: Metering,
         running: Collection[object] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self.settings, self.metering, self.capture = settings, metering, capture
         self.models = {
@@ -98,7 +99,7 @@ class Service:
         self.client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
         self.large = self._large_model()
         self.desk = self._person_desk()
-        self.departures, self.pulse = Departures(), Pulse()
+        self.departures, self.pulse = Departures(), pulse or Pulse()
         self.draining = False
 
     def find(self, name: str | None, capability: str) -> Served:

@@ -1,0 +1,76 @@
+"""A loop that is late: noticed, counted against deadlines, and what comes then is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+
+from attar.serve.pulse import BEAT_S, PRESSED_S, Pulse
+
+if TYPE_CHECKING:
+    from serve.conftest import Serve
+
+ASK = {"url": "/v1/predict/tiny", "json": {"text": "i want my refund"}}
+
+
+def beating(busy: list[float]) -> Pulse:
+    """A pulse after the loop was busy for so long, beat by beat."""
+
+    async def play() -> Pulse:
+        pulse = Pulse()
+        beat = asyncio.create_task(pulse.beat())
+        await asyncio.sleep(0)
+        for seconds in busy:
+            time.sleep(BEAT_S + seconds)
+            for _ in range(4):  # turns: the beat is due, is felt, and the next one is set
+                await asyncio.sleep(0)
+        beat.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beat
+        return pulse
+
+    return asyncio.run(play())
+
+
+def test_one_late_beat_is_no_pressure() -> None:
+    late = PRESSED_S + 0.05
+    pulse = beating([late])
+    assert pulse.lag_s >= late
+    assert not pulse.pressed
+    assert beating([late, late]).pressed
+
+
+def test_a_loop_that_never_began_to_beat_is_not_late() -> None:
+    assert Pulse().lag_s == 0
+    assert not Pulse().pressed
+
+
+def test_what_comes_under_pressure_is_turned_away(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve().client
+    monkeypatch.setattr(Pulse, "pressed", property(lambda self: True))
+    refused = client.post(**ASK)
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["error"]["code"] == "overloaded"
+    assert client.get("/healthz").status_code == 200
+    monkeypatch.undo()
+    assert client.post(**ASK).status_code == 200
+    counted = client.get("/metrics").text
+    assert 'attar_requests_total{route="(turned away)",status="429"} 1.0' in counted
+
+
+def test_a_late_loop_shortens_deadlines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve().client
+    monkeypatch.setattr(Pulse, "lag_s", property(lambda self: 0.4))
+    assert client.post(**ASK).status_code == 200  # 2 s, less twice 0.4
+    short = client.post(**ASK, headers={"X-Deadline-Ms": "700"})
+    assert short.status_code == 429
+    assert short.json()["error"]["code"] == "overloaded"
