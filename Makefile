@@ -65,9 +65,9 @@ bench-handover: $(INSTALLED) ## Requests handed over at a certified error, besid
 	.venv-mixle/bin/python -m pip install --quiet --disable-pip-version-check 'mixle==0.8.2' torch==2.13.0 safetensors
 	$(BIN)/python bench/handover.py --data $(DATA) --mixle-python .venv-mixle/bin/python
 
-bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML and a bare handler (BUNDLE=file)
+bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML, KServe and a bare handler (BUNDLE=file)
 	$(PYTHON) -m venv .venv-serve-peers
-	.venv-serve-peers/bin/python -m pip install --quiet --disable-pip-version-check 'litserve==0.2.19' 'bentoml==1.4.40' onnxruntime==1.32.0 tokenizers uvloop
+	.venv-serve-peers/bin/python -m pip install --quiet --disable-pip-version-check 'litserve==0.2.19' 'bentoml==1.4.40' 'kserve==0.21.0' onnxruntime==1.32.0 tokenizers uvloop
 	$(BIN)/python bench/serve_load.py $(BUNDLE) --data $(DATA) --overload
 
 check-mcp: $(INSTALLED) ## attar mcp before the protocol's own tests (needs npm)

@@ -1,4 +1,4 @@
-"""attar serve beside LitServe, BentoML and a bare handler, on the same ONNX model.
+"""attar serve beside LitServe, BentoML, KServe and a bare handler, on the same ONNX model.
 
     python bench/serve_load.py BUNDLE… --peers-python .venv-serve-peers/bin/python
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -24,21 +25,21 @@ START_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """command: (bundle, unpacked folder, port) -> arguments. path: of its route.
-    lists: whether a request has its one text in a list."""
+    """command: (bundle, unpacked folder, port) -> arguments. path: of its route. asking: a
+    request's body, before JSON."""
 
     name: str
     command: Callable[[Path, Path, int], Sequence[str]]
     path: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    lists: bool = False
+    asking: Callable[[str], Any] = lambda text: {"text": text}
 
     def body(self, text: str) -> bytes:
-        return json.dumps({"text": [text] if self.lists else text}).encode()
+        return json.dumps(self.asking(text)).encode()
 
 
 def contenders(peers: Path) -> list[Contender]:
-    """peers: the Python of an environment with litserve and bentoml."""
+    """peers: the Python of an environment with litserve, bentoml and kserve."""
     attar = Path(sys.executable).with_name("attar")
     python = str(peers)
 
@@ -65,7 +66,19 @@ def contenders(peers: Path) -> list[Contender]:
         Contender("LitServe, no batching", script("lit.py", "1", "1"), "/predict"),
         Contender("LitServe, batches of 16", script("lit.py", "1", "16"), "/predict"),
         Contender("BentoML, no batching", bento, "/predict", {"BATCH": "1"}),
-        Contender("BentoML, batches of 16", bento, "/predict", {"BATCH": "16"}, lists=True),
+        Contender(
+            "BentoML, batches of 16",
+            bento,
+            "/predict",
+            {"BATCH": "16"},
+            lambda text: {"text": [text]},
+        ),
+        Contender(
+            "KServe",
+            script("kserve_model.py", "1"),
+            "/v1/models/classifier:predict",
+            asking=lambda text: {"instances": [text]},
+        ),
     ]
 
 
