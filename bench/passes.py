@@ -29,6 +29,7 @@ from ablations.entry import FINE_TUNED, FROZEN, Entry
 from ablations.plot import draw
 from attar.data.curate import curate
 from attar.data.split import join_select
+from attar.errors import AttarError
 from attar.evaluate.bench import latency_summary, latency_times
 from attar.passes import Artifact, Context
 from attar.passes.draft import write_draft
@@ -166,7 +167,11 @@ def run_set(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
             continue
         if entry.name not in done or done[entry.name].get("steps") != repr(entry.steps):
             say(f"{name}: {entry.name}")
-            found = measured(entry, base, names, folder)
+            try:
+                found = measured(entry, base, names, folder)
+            except AttarError as error:  # what an entry asks for may not fit another set
+                say(f"{name}: {entry.name}: left out, {error}")
+                continue
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
             done[entry.name] = found

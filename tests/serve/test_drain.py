@@ -84,13 +84,59 @@ def test_what_has_begun_is_finished(slow: Slow, tiny_bundle: Path, tmp_path: Pat
         finally:
             if process.poll() is None:
                 process.kill()
-    # By the signal, as a supervisor expects, or of its own accord.
-    assert process.returncode in (0, -signal.SIGTERM)
+    assert process.returncode == 0  # died of the signal, it would be a failure to a supervisor
     rows = [json.loads(line) for line in capture.read_text(encoding="utf-8").splitlines()]
     assert [row["label"] for row in rows] == ["refund"] * 3  # written before the end
     written = log.read_text(encoding="utf-8")
     assert "Traceback" not in written
     assert WEATHER not in written
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_what_takes_too_long_is_broken_off(
+    slow: Slow, tiny_bundle: Path, tmp_path: Path, sent: int, code: int
+) -> None:
+    """Canceled by uvicorn, a request left a trace in the log, and its client got a bare 500."""
+    config = tmp_path / "serve.toml"
+    config.write_text(
+        f"""
+        [models.tiny]
+        path = "{tiny_bundle}"
+        on_abstain = "fallback"
+        [fallback]
+        url = "http://127.0.0.1:{slow.server.server_port}/v1"
+        model = "large"
+        [limits]
+        drain_s = 1
+        deadline_ms = 60_000
+        """
+    )
+    port = free_port()
+    command = [sys.executable, "-m", "attar.cli", "serve", "--config", config, "--port", str(port)]
+    log = tmp_path / "log"
+    with log.open("wb") as errors, subprocess.Popen(command, stderr=errors) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            with (
+                httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+                ThreadPoolExecutor(1) as pool,
+            ):
+                _wait_for(client, process)
+                begun = pool.submit(client.post, "/v1/predict/tiny", json={"text": WEATHER})
+                assert slow.asked.acquire(timeout=20)
+                process.send_signal(sent)
+                response = begun.result(30)
+                assert process.wait(20) == code
+        finally:
+            if process.poll() is None:
+                process.kill()
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "draining"
+    assert response.headers["x-request-id"]
+    written = log.read_text(encoding="utf-8")
+    assert "Traceback" not in written and WEATHER not in written
+    assert '"status":503' in written
 
 
 def _wait_for(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -181,7 +183,7 @@ def test_websockets_need_a_key_too(serve: Serve) -> None:
             connect(url, proxy=None, subprotocols=wrong, open_timeout=20),
         ):
             pass
-        assert refused.value.response.status_code in (401, 403)
+        assert refused.value.response.status_code == 401
     named = Subprotocol(f"attar.key.{SECRET}")
     with connect(url, proxy=None, subprotocols=[named], open_timeout=20) as socket:
         assert socket.subprotocol == named  # a browser closes where its only one is not taken
@@ -190,6 +192,63 @@ def test_websockets_need_a_key_too(serve: Serve) -> None:
     with connect(url, proxy=None, additional_headers=BEARER, open_timeout=20) as socket:
         socket.send(json.dumps({"text": REFUND}))
         assert json.loads(socket.recv(timeout=20))["label"] == "refund"
+
+
+def test_a_refused_websocket_is_told_what_http_is(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
+    slow = key(requests_per_second=0.001, burst=1)
+    server = serve(keys=(slow,), log_requests=True)
+    url = server.url.replace("http", "ws") + "/v1/stream?model=tiny"
+
+    def refused(**headers: str) -> Response:
+        with (
+            pytest.raises(InvalidStatus) as found,
+            connect(url, proxy=None, additional_headers=headers, open_timeout=20),
+        ):
+            pass
+        return found.value.response
+
+    wrong = {"api-key": "attar-wrong", "X-Request-Id": "mine-9"}
+    for response, http in (
+        (refused(**wrong), server.client.post(**ASK, headers=wrong)),
+        (refused(), server.client.post(**ASK)),
+    ):
+        assert response.status_code == http.status_code == 401
+        assert json.loads(response.body) == http.json()
+        assert response.headers["Content-Type"] == "application/json"
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert refused(**wrong).headers.get_all("X-Request-Id") == ["mine-9"]
+    assert server.client.post(**ASK, headers=BEARER).status_code == 200
+    often = refused(**BEARER)
+    assert often.status_code == 429
+    assert json.loads(often.body)["error"]["code"] == "rate_limited"
+    assert int(often.headers["Retry-After"]) > 500
+    assert often.headers["X-Request-Id"].startswith("req_")
+    written, until = "", time.monotonic() + 20
+    while len(log_lines(written)) < 7:
+        assert time.monotonic() < until
+        written += capfd.readouterr().err
+    statuses = [line["status"] for line in log_lines(written) if line["method"] == "WS"]
+    assert statuses == [401, 401, 401, 429]
+
+
+@pytest.mark.parametrize("extensions", [{}, {"extensions": {}}, {"extensions": {"tls": {}}}])
+def test_a_server_that_can_only_close_a_websocket_closes_it(extensions: dict[str, Any]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/stream", "headers": [], **extensions}
+    asyncio.run(Gate(app, [key()], Metering(), log_requests=False)(scope, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "no_key"}]
 
 
 def test_a_new_key_is_printed_once_and_its_hash_fits(attar_command: Any, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serve.conftest import Serve
 
 REFUND, WEATHER = "i want my refund", "the weather now"
@@ -82,6 +85,30 @@ def test_health_metrics_and_description(serve: Serve) -> None:
     described = client.get("/openapi.json").json()
     assert described["openapi"].startswith("3.1")
     assert "/v1/predict/{model}" in described["paths"]
+
+
+def test_the_description_tells_the_models_and_the_limits(serve: Serve, tiny_bundle: Path) -> None:
+    from attar.serve.settings import Limits, Model
+
+    path = str(tiny_bundle)
+    client = serve(
+        models={
+            "desk": Model(path=path, aliases=("gpt-5-nano", "gpt-5-mini")),
+            "tone": Model(path=path),
+        },
+        limits=Limits(texts=8, characters=1_500),
+    ).client
+    described = client.get("/openapi.json").json()
+    said = described["info"]["description"]
+    assert "Served here: desk (also gpt-5-nano, gpt-5-mini), tone." in said
+    assert (
+        "At most 8 texts a request, 1,500 characters a text, 2,000,000 bytes a body: "
+        "more is answered with 413." in said
+    )
+    # In words alone: a schema that held them would make 413 the wrong answer.
+    assert "1500" not in json.dumps(described["components"])
+    asked = described["paths"]["/v1/chat/completions"]["post"]["requestBody"]
+    assert asked["content"]["application/json"]["example"]["model"] == "desk"
 
 
 def test_request_ids_come_back(serve: Serve) -> None:

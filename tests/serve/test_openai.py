@@ -104,6 +104,30 @@ def test_fields_that_change_nothing_are_taken(serve: Serve) -> None:
         error(chat(server, **{field: wrong}), 422, "invalid_field", field)
 
 
+def test_whole_numbers_may_be_written_as_floats(serve: Serve) -> None:
+    """JSON Schema, by which /openapi.json describes them, calls 5.0 an integer."""
+    server = serve()
+    # "top_logprobs": 2.0 was refused; what is nested in another field is no concern of it.
+    schema = {"type": "object", "properties": {"version": {"const": 2.0}}}
+    more = {"logprobs": True, "n": 1.0, "response_format": in_schema(schema)}
+    found = chat(server, top_logprobs=2.0, **more).json()["choices"][0]
+    assert len(found["logprobs"]["content"][0]["top_logprobs"]) == 2
+    assert found["message"]["content"] == '{"version": 2.0}'
+    error(chat(server, n=2.0), 400, "unsupported_value", "n")
+    for field, wrong in (("n", 0.0), ("n", "1"), ("n", True), ("n", [1.0]), ("top_logprobs", 21.0)):
+        error(chat(server, **{field: wrong}), 422, "invalid_field", field)
+    for wrong in (5.5, 1e-30):
+        message = error(chat(server, top_logprobs=wrong), 422, "invalid_field", "top_logprobs")
+        assert message == "Expected `int | null`, got `float` at top_logprobs"
+    # The next mistake is told once the first is none, and no other type takes a float.
+    assert "got `str`" in error(chat(server, n=1.0, stream="yes"), 422, "invalid_field", "stream")
+    error(chat(server, stream=1.0, n=1), 422, "invalid_field", "stream")
+    body = {"model": "tiny", "input": REFUND, "dimensions": 4.0}
+    assert server.client.post("/v1/embeddings", json=body).status_code == 200
+    ranked = {"query": REFUND, "documents": [REFUND, WEATHER], "top_n": 1e30}
+    assert len(server.client.post("/rerank", json=ranked).json()["results"]) == 2
+
+
 def test_json_object(serve: Serve) -> None:
     server = serve()
     found = json.loads(said(chat(server, response_format={"type": "json_object"})))

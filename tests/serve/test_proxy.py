@@ -142,7 +142,7 @@ def test_the_real_command_passes_records_and_ends(tmp_path: Path) -> None:
             assert answer.json() == completion("refund")
             process.terminate()
             said = process.stderr.read()
-            process.wait(20)
+            assert process.wait(20) == 0
     assert "1 rows, 1 of them with one of 1 labels" in said and "Traceback" not in said
     assert json.loads(path.read_text())["label"] == "refund"
     assert path.stat().st_mode & 0o777 == 0o600

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -240,3 +241,34 @@ def test_errors_of_the_upstream_pass_unchanged(start: Start) -> None:
     assert answer.headers["retry-after"] == "7"
     assert proxied.rows() == []
     assert [row["status"] for row in proxied.rows("unlabeled")] == [429]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_takes_too_long_at_the_end_is_broken_off(
+    start: Start, capfd: pytest.CaptureFixture[str], begun: bool
+) -> None:
+    """Canceled by uvicorn, a request left a trace in the log, and its client got a bare 500."""
+    proxied, asked = start(drain_s=1), threading.Event()
+    pieces = events(delta("re"), delta("fund"))
+
+    async def endless(_: bytes, receive: Any, send: Any) -> None:
+        if begun:
+            headers = [(b"content-type", b"text/event-stream")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": pieces[0], "more_body": True})
+        asked.set()
+        await receive()  # until the proxy gives up
+
+    proxied.upstream.answer = endless
+    url = f"{proxied.client.base_url}/v1/chat/completions"
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(httpx.post, url, json=question(REFUND), trust_env=False, timeout=20)
+        assert asked.wait(20)
+        proxied.close()
+        if begun:
+            with pytest.raises(httpx.RemoteProtocolError):
+                asking.result(20)
+        else:
+            answer = asking.result(20)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "draining")
+    assert "Traceback" not in capfd.readouterr().err

@@ -28,6 +28,7 @@ from attar.bundle import read_bundle
 from attar.errors import MissingExtraError, RecipeError
 from attar.runtime.capture import Rotation, TrainingFiles
 from attar.serve import live, native, neighbors, openai_chat, openai_other, page
+from attar.serve.ending import OrderlyServer
 from attar.serve.gate import Gate, log
 from attar.serve.listening import listen
 from attar.serve.metering import Metering
@@ -72,7 +73,7 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
                 task.cancel()
             await service.close()
 
-    described = describe(OPERATIONS, list(settings.models), bool(settings.keys))
+    described = describe(OPERATIONS, settings.models, settings.limits, bool(settings.keys))
     routes: list[BaseRoute] = [
         *(operation.route() for operation in OPERATIONS),
         WebSocketRoute("/v1/stream", live.stream),
@@ -108,7 +109,7 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
     )
 
 
-class Serving(uvicorn.Server):
+class Serving(OrderlyServer):
     """uvicorn, which on SIGTERM finishes what it has begun; readiness ends at once."""
 
     def __init__(self, app: Starlette, settings: Settings) -> None:

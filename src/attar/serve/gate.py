@@ -5,6 +5,7 @@ Pure ASGI, because it also guards WebSockets and must cost little. It never logs
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
@@ -95,7 +96,7 @@ class Gate:
 
         async def noting(message: Message) -> None:
             nonlocal status, begun
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status, begun = message["status"], True
                 message["headers"] = [
                     *message.get("headers", ()),
@@ -115,6 +116,11 @@ class Gate:
                 return
             try:
                 await self._app(scope, receive, noting)
+            except asyncio.CancelledError:
+                # A drain takes too long. Nobody awaits this task: raised on, it would be a trace
+                # in the log. An answer that has begun breaks off.
+                if not begun:
+                    await _refuse(scope, _nothing, noting, HttpError.draining())
             except Exception as error:
                 # Answered here, so that the answer has its id, and no trace its message: that
                 # may hold a text.
@@ -230,8 +236,9 @@ async def _nothing() -> Message:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: HttpError) -> None:
     if scope["type"] == "websocket":
-        # Before the handshake is accepted this becomes a 403.
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": error.code})
-        return
-    await error.response()(scope, receive, send)
+        if "websocket.http.response" not in scope.get("extensions", ()):
+            # Before the handshake is accepted this becomes a 403.
+            await send({"type": "websocket.close", "code": 1008, "reason": error.code})
+            return
+    await error.response()(scope, receive, send)  # for a WebSocket too, in the extension's words

@@ -105,7 +105,7 @@ async def _receive(service: Service, websocket: WebSocket, utterance: Utterance)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HttpError(422, "invalid_field", f"message {sequence}: {error}") from None
         if service.draining:
-            raise HttpError(503, "draining", "this server is shutting down")
+            raise HttpError.draining()
         utterance.put(sequence, partial)
 
 

@@ -118,7 +118,7 @@ async def healthz(service: Service, request: Request, body: None) -> Any:
 
 async def readyz(service: Service, request: Request, body: None) -> Any:
     if service.draining:
-        return HttpError(503, "draining", "this server is shutting down").response()
+        return HttpError.draining().response()
     return {"status": "ready", "version": __version__}
 
 

@@ -1,19 +1,21 @@
 """The OpenAPI description, from the operations and the types of their bodies.
 
-It says what holds for every model and every setting. How many and how long texts may be,
-which dimensions a model has and which schemas a label fills, the errors tell.
+The schemas say what holds for every model and every setting. What is served here and how much
+a request may hold stand in words: limits in a schema would make 413 the wrong error. Which
+dimensions a model has and which schemas a label fills, the errors tell.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from attar.serve.gate import OPEN
 from attar.serve.operations import Operation
+from attar.serve.settings import Limits, Model
 from attar.serve.wire import JSON
 from attar.version import __version__
 
@@ -88,24 +90,29 @@ class Error(msgspec.Struct):
     error: ErrorBody
 
 
-def describe(operations: Sequence[Operation], models: Sequence[str], keys: bool) -> dict[str, Any]:
-    """OpenAPI 3.1. models: names that the parameter `model` takes."""
+def describe(
+    operations: Sequence[Operation], models: Mapping[str, Model], limits: Limits, keys: bool
+) -> dict[str, Any]:
+    """OpenAPI 3.1. models: by the name that the parameter `model` takes, as their aliases do.
+    keys: whether a request needs one."""
     types = [kind for op in operations for kind in (op.takes, op.gives) if kind is not None]
     types = [*dict.fromkeys(types), Error]
     found, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
     schemas = dict(zip(types, found, strict=True))
+    shown = next(iter(models), "model")
     paths: dict[str, Any] = {}
     for op in operations:
-        paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas, models)
+        paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas, shown)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "attar",
             "version": __version__,
             "description": "Small certified models behind HTTP. Errors have one shape; a method "
-            "that a path does not take is answered with 405 and the header Allow.",
+            "that a path does not take is answered with 405 and the header Allow.\n\n"
+            f"Served here: {_served(models)}.\n\n{_allowed(limits)}",
         },
         "paths": paths,
         "components": {"schemas": components},
@@ -116,7 +123,22 @@ def describe(operations: Sequence[Operation], models: Sequence[str], keys: bool)
     return described
 
 
-def _operation(op: Operation, schemas: dict[Any, Any], models: Sequence[str]) -> dict[str, Any]:
+def _served(models: Mapping[str, Model]) -> str:
+    return ", ".join(
+        f"{name} (also {', '.join(model.aliases)})" if model.aliases else name
+        for name, model in models.items()
+    )
+
+
+def _allowed(limits: Limits) -> str:
+    return (
+        f"At most {limits.texts:,} texts a request, {limits.characters:,} characters a text, "
+        f"{limits.body_bytes:,} bytes a body: more is answered with 413."
+    )
+
+
+def _operation(op: Operation, schemas: dict[Any, Any], model: str) -> dict[str, Any]:
+    """model: a name for the examples."""
     answer: dict[str, Any] = {"description": "Done."}
     if op.media:
         content: dict[str, Any] = {"schema": schemas.get(op.gives, {"type": "string"})}
@@ -140,7 +162,6 @@ def _operation(op: Operation, schemas: dict[Any, Any], models: Sequence[str]) ->
         "tags": [op.tag],
         "responses": responses,
     }
-    model = models[0] if models else "model"
     found["parameters"] = [
         *(
             {

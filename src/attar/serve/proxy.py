@@ -29,6 +29,7 @@ from attar.errors import RecipeError
 from attar.runtime.capture import Rotation
 from attar.runtime.predictor import load
 from attar.serve import proxy_pass
+from attar.serve.ending import OrderlyServer
 from attar.serve.listening import listen
 from attar.serve.proxy_exchange import LabelFrom
 from attar.serve.proxy_pass import OWN, Proxy
@@ -169,7 +170,7 @@ def make_app(settings: ProxySettings, redact: Callable[[str], str] | None = None
 
 
 def server_of(settings: ProxySettings, app: Starlette) -> uvicorn.Server:
-    return uvicorn.Server(
+    return OrderlyServer(
         uvicorn.Config(
             app,
             log_config=None,

@@ -120,7 +120,12 @@ class Proxy:
             refused = self._refused(scope)
             await (refused.response() if refused else self._app)(scope, receive, send)
         else:
-            await self._watched(scope, receive, send)
+            passing = Passing()
+            try:
+                await self._watched(passing, scope, receive, send)
+            except asyncio.CancelledError:  # a drain takes too long, see Gate
+                if passing.status == GONE:  # no answer has begun
+                    await HttpError.draining().response()(scope, receive, send)
 
     def _refused(self, scope: Scope) -> HttpError | None:
         """Why the proxy's own pages are not shown: to other machines, or to a web page that
@@ -130,9 +135,9 @@ class Proxy:
             return HttpError(404, "not_found", f"{OWN} is shown on loopback only")
         return None
 
-    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _watched(self, passing: Passing, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, until it is answered or its client leaves."""
-        started, began, passing = time.perf_counter(), datetime.now(UTC), Passing()
+        started, began = time.perf_counter(), datetime.now(UTC)
         form = form_of(scope["path"]) if scope["method"] == "POST" else None
         keep = form is not None
         exchange = asyncio.create_task(self._exchanged(passing, keep, scope, receive, send))

@@ -48,6 +48,10 @@ class HttpError(Exception):
     def late(cls) -> HttpError:
         return cls(504, "deadline_exceeded", "the deadline passed before the text's turn came")
 
+    @classmethod
+    def draining(cls) -> HttpError:
+        return cls(503, "draining", "this server is shutting down")
+
     @property
     def kind(self) -> str:
         """OpenAI's type of error."""
@@ -80,7 +84,7 @@ async def read(request: Request, kind: type[Body], most_bytes: int) -> Body:
     """The body of a request as a `kind`. Raises HttpError for what is too long or not that."""
     content = request.state.body = await read_bytes(request, most_bytes)
     try:
-        return msgspec.json.decode(content, type=kind)
+        return _decoded(content, kind)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at ")
         field = place.strip("`").removeprefix("$").removeprefix(".")
@@ -88,6 +92,23 @@ async def read(request: Request, kind: type[Body], most_bytes: int) -> Body:
         raise HttpError(422, "invalid_field", message + where, field or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HttpError(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+def _decoded(content: bytes, kind: type[Body]) -> Body:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        if not message.startswith("Expected `int") or "got `float`" not in message:
+            raise
+    # JSON Schema calls 5.0 an integer; msgspec does only where it takes "5" too. All our integers
+    # are fields of the body itself: what is nested in one stays as it came.
+    given = msgspec.json.decode(content, type=dict[str, Any])
+    return msgspec.convert({name: _whole(value) for name, value in given.items()}, kind)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 async def read_bytes(request: Request, most_bytes: int) -> bytes:

@@ -116,7 +116,7 @@ def serving(folder: Path, log: Path) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 code = process.wait()
-    if code not in (0, -15):
+    if code != 0:
         raise NotServingError(f"the server ended with {code}:\n{_end_of(log)}")
 
 

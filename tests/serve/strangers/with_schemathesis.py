@@ -27,7 +27,6 @@ given = arguments()
 ANSWERED = ["2xx", 404, 409, 429, 504]
 SETTINGS = f"""
 continue-on-failure = true
-hooks = {json.dumps(str(Path(__file__).with_name("schemathesis_hooks.py")))}
 seed = {SEED}
 request-timeout = 10.0
 
