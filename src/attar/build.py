@@ -150,6 +150,7 @@ def _evaluate(
         "name": draft.manifest["name"],
         "task": context.task.name,
         "labels": settings["labels"],
+        **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
         "chance": round(context.task.chance(inside), 6) if inside else None,

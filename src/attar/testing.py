@@ -23,12 +23,14 @@ from attar.bundle import Bundle, content_hash, read_bundle
 from attar.errors import BundleError, DataError, OutputError
 from attar.evaluate.report import as_text, full_report
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
+from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
-from attar.types import LabelSet, Prediction, Row, Silent, Task
+from attar.types import Extraction, LabelSet, Outputs, Prediction, Row, Silent, Task
 
 if TYPE_CHECKING:  # passes need the training extra, bundles and tasks do not
     from attar.passes import Artifact, Context, Pass
 
+UNSURE = 0.9  # under it neighbors in a batch may tip an answer of many words
 ODD_TEXTS = (
     "",
     " \t\n",
@@ -55,7 +57,7 @@ def check_task(task: Task, rows: Sequence[Row] | None = None, out_of_scope: str 
     rows with the label `out_of_scope`.
     """
     if rows is None:
-        rows = _example_sets() if task.label_sets else _example_rows(out_of_scope)
+        rows = _examples(task, out_of_scope)
     _expect(isinstance(task.name, str) and task.name.isidentifier(), "name: one plain word")
     capabilities = task.capabilities
     _expect(
@@ -67,7 +69,7 @@ def check_task(task: Task, rows: Sequence[Row] | None = None, out_of_scope: str 
     _expect_error(DataError, lambda: task.check([]), "check: no rows must be a DataError")
     inside = [row for row in rows if row.label != out_of_scope]
     scopes = [(out_of_scope, rows), (out_of_scope, inside), (None, inside)]
-    for label, chosen in scopes[-1:] if task.label_sets else scopes:
+    for label, chosen in scopes if task.gold_kind == "label" else scopes[-1:]:
         _check_decoding(task, chosen, label)
 
 
@@ -122,6 +124,25 @@ def check_bundle(path: str | Path) -> None:
     _check_same_alone(bundle, predictor, texts)
 
 
+def _examples(task: Task, out_of_scope: str) -> list[Row]:
+    if task.gold_kind == "labels":
+        return _example_sets()
+    return _example_spans() if task.gold_kind == "spans" else _example_rows(out_of_scope)
+
+
+def _example_spans() -> list[Row]:
+    annotated: tuple[tuple[str, str, list[tuple[int, int, str]]], ...] = (
+        ("fly to New York", "go", [(7, 15, "city")]),
+        ("fly from Rome to Oslo", "go", [(9, 13, "city"), (17, 21, "city")]),
+        ("stop", "end", []),
+        ("in two days: stop 🛑", "end", [(3, 11, "when")]),
+    )
+    return [
+        Row(text, annotation_name(label, spans), None, "example", i)
+        for i, (text, label, spans) in enumerate(annotated, 1)
+    ]
+
+
 def _example_rows(out_of_scope: str) -> list[Row]:
     labels = ("b", "a", "b", out_of_scope, "c c", "a", "c c", out_of_scope)
     return [
@@ -149,14 +170,11 @@ def _check_decoding(task: Task, rows: Sequence[Row], out_of_scope: str | None) -
         _expect(_json(settings) == settings, f"settings: must survive JSON {where}")
         manifest = {"task_settings": settings}
         task.check_manifest(manifest)
-        logits = np.full((len(rows), len(columns)), -8.0, np.float32)
-        for i, row in enumerate(rows):
-            for label in task.labels_of(row.label):
-                logits[i, columns.index(label)] = 8.0
-        answers = task.decode({"logits": logits}, manifest)
+        outputs = _sure(task, rows, columns)
+        answers = task.decode(outputs, manifest)
         _expect(len(answers) == len(rows), f"decode: one answer a row {where}")
         for i, answer in enumerate(answers):
-            alone = task.decode({"logits": logits[i : i + 1]}, manifest)
+            alone = task.decode({k: v[i : i + 1] for k, v in outputs.items()}, manifest)
             _expect(alone == [answer], f"decode: row {i} alone is answered otherwise {where}")
             _expect(_json(answer.to_json()) == answer.to_json(), "to_json: must survive JSON")
             differs = answer.differs(_json(answer.to_golden()), 1e-5)
@@ -172,6 +190,18 @@ def _check_decoding(task: Task, rows: Sequence[Row], out_of_scope: str | None) -
         lambda: task.check_manifest({"task_settings": {}}),
         "check_manifest: empty task_settings must be a BundleError",
     )
+
+
+def _sure(task: Task, rows: Sequence[Row], columns: Sequence[str]) -> Outputs:
+    """What a model would give that knows the gold and is sure of it."""
+    gold = task.gold(rows, columns)
+    logits = np.full((*gold.shape, len(columns)), -8.0, np.float32)
+    if gold.ndim == 2 and task.gold_kind == "labels":
+        logits = np.where(gold > 0, np.float32(8), np.float32(-8))
+    else:
+        known = np.nonzero(gold >= 0)
+        logits[(*known, gold[known])] = 8.0
+    return {"logits": logits, **task.beside([row.text for row in rows])}
 
 
 def _check_metrics(
@@ -307,8 +337,7 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
     alone = [predictor(text) for text in texts]
     for text, answer in zip(texts, alone, strict=True):
         shown = ascii(text[:40])
-        known = set(answer.named) <= set(predictor.labels)
-        _expect(known, f"label: {answer.label!r} for {shown}")
+        _expect(_known(answer, text, predictor), f"label: {answer.label!r} for {shown}")
         _expect(math.isfinite(answer.score) and 0.0 <= answer.score <= 1.0 + 1e-9,
                 f"score: {answer.score} for {shown}")  # fmt: skip
         _expect(predictor(text) == answer, f"the second answer differs for {shown}")
@@ -320,11 +349,24 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
         _expect(near, f"among others {text[:40]!a} scores otherwise: {answer} and {among}")
 
 
+def _known(answer: Prediction, text: str, predictor: Predictor) -> bool:
+    """Whether an answer names only labels that the bundle has, and spans of the text."""
+    if not isinstance(answer, Extraction):
+        return set(answer.named) <= set(predictor.labels)
+    of_spans = predictor.manifest["task_settings"]["span_labels"]
+    of_text = answer.text_label is None or answer.text_label in predictor.labels
+    return of_text and all(
+        0 <= span.start < span.end <= len(text) and span.label in of_spans for span in answer.spans
+    )
+
+
 def _nearly(answer: Prediction, among: Prediction) -> bool:
     """Whether an answer from a batch scores what was named alone as it was scored alone."""
     if isinstance(answer, LabelSet) and isinstance(among, LabelSet):
         mine, theirs = (dict((*a.labels, *a.alternatives)) for a in (answer, among))
         return all(abs(mine[label] - theirs[label]) <= GOLDEN_TOLERANCE for label in mine)
+    if isinstance(answer, Extraction):
+        return answer.label == among.label or answer.score < UNSURE
     scores = dict(among.alternatives) | {among.label: among.score}
     return abs(scores.get(answer.label, 0.0) - answer.score) <= GOLDEN_TOLERANCE
 

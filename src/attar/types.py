@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 SHOWN_ALTERNATIVES = 3
 
 #: What an engine returns: output name -> array whose first axis is the batch.
-Outputs = Mapping[str, NDArray[np.float32]]
+Outputs = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,10 @@ class Prediction:
             "alternatives": _pairs(self.alternatives),
         }
 
+    def in_text(self, text: str) -> Prediction:
+        """The answer once it is known what it answers, for those that show parts of it."""
+        return self
+
     def to_golden(self) -> dict[str, Any]:
         """What a golden example holds of the answer: enough for `differs`."""
         return {key: value for key, value in self.to_json().items() if key != "alternatives"}
@@ -153,6 +157,66 @@ class LabelSet(Prediction):
         return None
 
 
+class FoundSpan(NamedTuple):
+    """start, end: code points of the text, end not included. score: how likely all of its
+    words are tagged so."""
+
+    start: int
+    end: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction(Prediction):
+    """An answer that marks spans of the text.
+
+    label: the annotation's one name (`tasks.annotations`). score: how likely exactly this
+    label and these spans are. text_label: of the whole text, None for a model without such
+    labels; alternatives: the next best ones. spans: in order.
+    """
+
+    text_label: str | None = None
+    spans: tuple[FoundSpan, ...] = ()
+    text: str = ""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        marked = (f"{self.text[s.start : s.end]} [{s.label}]" for s in self.spans)
+        return (*((self.text_label,) if self.text_label is not None else ()), *marked)
+
+    def in_text(self, text: str) -> Prediction:
+        return replace(self, text=text)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "label": self.text_label,
+            "score": round(self.score, 6),
+            "abstained": self.abstained,
+            "spans": [
+                {
+                    "start": span.start,
+                    "end": span.end,
+                    "text": self.text[span.start : span.end],
+                    "label": span.label,
+                    "score": round(span.score, 6),
+                }
+                for span in self.spans
+            ],
+            "alternatives": _pairs(self.alternatives),
+        }
+
+    def differs(self, example: Mapping[str, Any], tolerance: float) -> str | None:
+        if self.text_label != example.get("label"):
+            return f"label {self.text_label!r} instead of {example.get('label')!r}"
+        mine = [[span.start, span.end, span.label] for span in self.spans]
+        known = example.get("spans") or []
+        theirs = [[span["start"], span["end"], span["label"]] for span in known]
+        if mine != theirs:
+            return f"spans {mine} instead of {theirs}"
+        return _score_differs("score", self.score, example.get("score"), tolerance)
+
+
 def _pairs(found: Iterable[Alternative]) -> list[list[Any]]:
     return [[label, round(score, 6)] for label, score in found]
 
@@ -172,15 +236,21 @@ class Derived:
     reason: str
 
 
+#: One label; any number of labels; spans, and perhaps one label.
+GoldKind = Literal["label", "labels", "spans"]
+
+
 class Task(Protocol):
     """What a model does: its targets, how outputs become answers, how answers are scored.
 
-    label_sets: a row's label is the name of a set of labels (`tasks.label_sets`).
+    gold_kind: what its rows are labeled with. A row's label is always a text: with "labels" the
+    name of a set of them (`tasks.label_sets`), with "spans" that of an annotation
+    (`tasks.annotations`).
     acceptances: the ways in which it can tell whether to answer, the cheapest first.
     """
 
     name: str
-    label_sets: bool
+    gold_kind: GoldKind
     capabilities: tuple[str, ...]
     acceptances: tuple[str, ...]
     claim_metrics: tuple[str, ...]
@@ -190,6 +260,12 @@ class Task(Protocol):
 
     def labels_of(self, label: str | None) -> tuple[str, ...]:
         """The labels that a row's `label` stands for."""
+
+    def shown(self, label: str | None, text: str) -> str | None:
+        """A row's label as people read it."""
+
+    def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
+        """What stands for what, (gold, named) each, in an answer that is not the gold one."""
 
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
         """The names of the model's output columns, in order."""
@@ -209,6 +285,9 @@ class Task(Protocol):
         acceptance: str = "probability",
     ) -> dict[str, Any]:
         """What the manifest must hold for `decode`."""
+
+    def beside(self, texts: Sequence[str]) -> Outputs:
+        """What `decode` must know of the texts besides the model's outputs, by name."""
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Turn one batch of engine outputs into answers. Numpy only."""

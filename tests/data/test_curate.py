@@ -23,7 +23,7 @@ SYLLABLES = ["ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu", "pla", 
 
 
 class FakeTask:
-    label_sets = False
+    gold_kind = "label"
 
     def __init__(self) -> None:
         self.checked: list[Row] = []

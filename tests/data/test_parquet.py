@@ -244,7 +244,7 @@ def test_a_list_is_a_label_set_where_the_task_has_them(tmp_path: Path) -> None:
     table = pa.table({"text": ["one", "two"], "label": [["b", "a"], []]})
     pq.write_table(table, path)
     fields = DataSection(train=(path,))
-    rows, _ = read_rows((path,), fields, labeled=True, strict=True, label_sets=True)
+    rows, _ = read_rows((path,), fields, labeled=True, strict=True, kind="labels")
     assert [row.label for row in rows] == ['["a", "b"]', "[]"]
     with pytest.raises(DataError, match="holds 'list<"):
         read_rows((path,), fields, labeled=True, strict=True)

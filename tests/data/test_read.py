@@ -242,7 +242,7 @@ SETS = DataSection(train=(), label="labels", label_separator=";")
 
 
 def sets_in(path: Path) -> list[tuple[str, ...]]:
-    rows, _ = read_rows([path], SETS, labeled=True, strict=True, label_sets=True)
+    rows, _ = read_rows([path], SETS, labeled=True, strict=True, kind="labels")
     return [labels_in(row.label) for row in rows]
 
 

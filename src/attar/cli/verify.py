@@ -76,7 +76,7 @@ def _retest(predictor: Predictor, data: Path, fields: DataSection) -> list[dict[
     from attar.tasks import TASKS
 
     task = TASKS.get(predictor.manifest["task"])
-    rows, _ = read_rows((data,), fields, labeled=True, strict=True, label_sets=task.label_sets)
+    rows, _ = read_rows((data,), fields, labeled=True, strict=True, kind=task.gold_kind)
     with Bars() as progress:
         # Which row of a group counts must not depend on the order in the file.
         return retest(predictor, in_order(rows), progress)

@@ -152,10 +152,10 @@ def _labels(task: Task, rows: Iterable[Row]) -> Counter[str]:
 
 
 def _read(task: Task, fields: DataSection) -> tuple[list[Row], list[Row], list[Row], list[Dropped]]:
-    sets = task.label_sets
-    train, dropped = read_rows(fields.train, fields, labeled=True, strict=False, label_sets=sets)
-    test, _ = read_rows(fields.test, fields, labeled=True, strict=True, label_sets=sets)
-    unlabeled, more = read_rows(fields.unlabeled, fields, labeled=False, strict=False)
+    kind = task.gold_kind
+    train, dropped = read_rows(fields.train, fields, labeled=True, strict=False, kind=kind)
+    test, _ = read_rows(fields.test, fields, labeled=True, strict=True, kind=kind)
+    unlabeled, more = read_rows(fields.unlabeled, fields, labeled=False, strict=False, kind=kind)
     # From here on no step depends on the order of the files.
     return in_order(train), in_order(test), in_order(unlabeled), dropped + more
 
@@ -187,7 +187,7 @@ def _check_labels(
             f"{did_you_mean(out_of_scope, counts)} There are: {_some(counts)}."
         )
     in_scope = [label for label in counts if label != out_of_scope]
-    if len(in_scope) < (1 if task.label_sets else 2):
+    if len(in_scope) < (2 if task.gold_kind == "label" else 1):
         raise DataError(
             f"the train rows left have only the label {_some(in_scope)}"
             f"{' in scope' if out_of_scope else ''}; telling apart takes two. "

@@ -17,7 +17,7 @@ def kept_labels(recipe: Recipe) -> tuple[str, ...]:
     """
     if not recipe.student.keep_labels:
         return ()
-    if TASKS.get(recipe.task).label_sets:
+    if TASKS.get(recipe.task).gold_kind != "label":
         raise RecipeError(f"[student] keep_labels: not for the task {recipe.task!r}: take it out")
     path = Path(recipe.student.start or "")
     if not path.is_file():

@@ -7,13 +7,16 @@ UTF-8 come out with lone surrogates, as those of other files do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from attar.data import annotated
 from attar.data.lines import opened
 from attar.data.records import Records, no_field, short
 from attar.errors import DataError, MissingExtraError
 from attar.recipe import DataSection
+from attar.types import GoldKind
 
 #: Rows decoded at a time, and bytes of a column chunk read at a time: a row group may hold
 #: a million rows, and a column that no recipe names may hold images.
@@ -22,13 +25,15 @@ BUFFER_BYTES = 1 << 20
 
 
 def parquet_records(
-    path: Path, fields: DataSection, labeled: bool, label_sets: bool = False
+    path: Path, fields: DataSection, labeled: bool, kind: GoldKind = "label"
 ) -> Records:
     """Yield (row number from 1, values of the columns that `fields` names).
 
     labeled: there must be a label (and a group, where `fields` names one); otherwise
-    labels are not read and a group is optional. label_sets: a label may be a
-    list. Raises DataError while iterating, and MissingExtraError without pyarrow.
+    labels are not read and a group is optional. kind "labels": a label may be a
+    list. kind "spans": a label is optional, and there are columns of spans, or of tokens
+    and tags, whose values are for `annotated` to judge. Raises DataError while iterating,
+    and MissingExtraError without pyarrow.
     """
     try:
         import pyarrow
@@ -41,7 +46,7 @@ def parquet_records(
             file = ParquetFile(
                 stream, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
             )
-            yield from _records(file, path.name, fields, labeled, label_sets)
+            yield from _records(file, path.name, fields, labeled, kind)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{path}: not a whole Parquet file ({_first_line(error)}). "
@@ -49,13 +54,9 @@ def parquet_records(
             ) from None
 
 
-def _records(file: Any, name: str, fields: DataSection, labeled: bool, label_sets: bool) -> Records:
+def _records(file: Any, name: str, fields: DataSection, labeled: bool, kind: GoldKind) -> Records:
     schema = file.schema_arrow
-    wanted = {"text": fields.text}
-    if labeled:
-        wanted["label"] = fields.label
-    if fields.group is not None and (labeled or fields.group in schema.names):
-        wanted["group"] = fields.group
+    wanted = _wanted(schema.names, fields, labeled, kind)
     for key, column in wanted.items():
         if column not in schema.names:
             raise no_field(f"{name}, the schema", key, column, schema.names)
@@ -63,13 +64,32 @@ def _records(file: Any, name: str, fields: DataSection, labeled: bool, label_set
             raise DataError(
                 f"{name}: the schema names {short(column)} more than once. Rename the columns."
             )
-        _check_type(schema.field(column).type, name, key, column, label_sets and key == "label")
+        if key not in annotated.FIELDS:
+            may_be_list = kind == "labels" and key == "label"
+            _check_type(schema.field(column).type, name, key, column, may_be_list)
     columns = list(dict.fromkeys(wanted.values()))
     number = 0
     for batch in file.iter_batches(BATCH_ROWS, columns=columns):
         for values in zip(*(_values(batch.column(column)) for column in columns), strict=True):
             number += 1
             yield number, dict(zip(columns, values, strict=True))
+
+
+def _wanted(
+    names: Sequence[str], fields: DataSection, labeled: bool, kind: GoldKind
+) -> dict[str, str]:
+    """The columns to read, by what they hold."""
+    wanted = {"text": fields.text}
+    if labeled:
+        wanted["label"] = fields.label
+    if fields.group is not None and (labeled or fields.group in names):
+        wanted["group"] = fields.group
+    if kind == "spans":
+        # A text may come from the tokens, and the label of a text is optional.
+        optional = ("text", "label") if annotated.TOKENS in names else ("label",)
+        wanted = {k: v for k, v in wanted.items() if k not in optional or v in names}
+        wanted |= {field: field for field in annotated.FIELDS if field in names}
+    return wanted
 
 
 def _check_type(kind: Any, name: str, key: str, column: str, may_be_list: bool) -> None:

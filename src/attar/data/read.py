@@ -1,10 +1,11 @@
 """Rows from files, texts from a stream.
 
 Formats go by suffix: `.jsonl`/`.ndjson`, `.csv`, `.tsv` (with a header) and, where
-no label is needed, `.txt` (a text a line), each also with `.gz`; and `.parquet`. Every problem is a
-DataError that names the file, the row, the field and the mend. It does not clean:
-apart from rows that cannot be decoded, which it drops where that is allowed, what
-stands in the file comes out.
+no label is needed, `.txt` (a text a line), each also with `.gz`; and `.parquet`. Rows with
+spans also come from `.conll` (also with `.gz`) and `.spacy`, but not from tables of texts.
+Every problem is a DataError that names the file, the row, the field and the mend. It does
+not clean: apart from rows that cannot be decoded, which it drops where that is allowed,
+what stands in the file comes out.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from pathlib import Path
 from sys import intern
 from typing import Any, BinaryIO, Literal
 
+from attar.data import annotated
 from attar.data.lines import lines_of, opened
 from attar.data.parquet import parquet_records
 from attar.data.reasons import ENCODING
 from attar.data.records import Lines, Records, no_field, records, short, sniffed
 from attar.errors import DataError
 from attar.recipe import DataSection
-from attar.tasks.label_sets import name_of
-from attar.types import Dropped, Row
+from attar.tasks.annotations import name_of as annotation_name
+from attar.tasks.label_sets import name_of as set_name
+from attar.types import Dropped, GoldKind, Row
 
 InputKind = Literal["auto", "jsonl", "csv", "lines"]
 
@@ -32,7 +35,10 @@ MAX_TEXT_CHARACTERS = 1_000_000
 MAX_BAD_SHARE = 0.01
 MIN_ROWS_FOR_SHARE = 10
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+NO_SPANS = (".csv", ".tsv", ".txt")
+CONLL = ".conll"
 PARQUET = ".parquet"
+SPACY = ".spacy"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -43,13 +49,15 @@ def read_rows(
     *,
     labeled: bool,
     strict: bool,
-    label_sets: bool = False,
+    kind: GoldKind = "label",
 ) -> tuple[list[Row], list[Dropped]]:
     """Read all rows of the files, in order; returns (rows, rows with encoding errors).
 
     labeled: every row must have a label (and a group, where `fields` names one);
     otherwise labels are not read and a group is optional.
-    label_sets: a label is a list, or a text with `fields.label_separator` between labels.
+    kind "labels": a label is a list, or a text with `fields.label_separator` between labels.
+    kind "spans": a label is the name of an annotation (`tasks.annotations`), and either all
+    rows have a label of the whole text or none has.
     strict: nothing is dropped: a row that cannot be decoded is a DataError.
     """
     rows: list[Row] = []
@@ -59,9 +67,11 @@ def read_rows(
         if path in seen:
             raise DataError(f"{path} is named twice. Name each file once.")
         seen.add(path)
-        file_rows, file_dropped = _read_file(path, fields, labeled, strict, label_sets)
+        file_rows, file_dropped = _read_file(path, fields, labeled, strict, kind)
         rows += file_rows
         dropped += file_dropped
+    if kind == "spans" and labeled:
+        annotated.check_labels_alike(rows, fields.label)
     return rows, dropped
 
 
@@ -89,13 +99,13 @@ def read_texts(
 
 
 def _read_file(
-    path: Path, fields: DataSection, labeled: bool, strict: bool, label_sets: bool
+    path: Path, fields: DataSection, labeled: bool, strict: bool, kind: GoldKind
 ) -> tuple[list[Row], list[Dropped]]:
-    suffix = _format_of(path, labeled)
+    suffix = _format_of(path, labeled, kind)
     rows: list[Row] = []
     dropped: list[Dropped] = []
-    for number, values in _records(path, suffix, fields, labeled, label_sets):
-        row = _row(values, fields, path.name, number, labeled, label_sets)
+    for number, values in _records(path, suffix, fields, labeled, kind):
+        row = _row(values, fields, path.name, number, labeled, kind)
         if strict:
             _check_decoded(row)
         if not strict and _is_damaged(row):
@@ -107,28 +117,44 @@ def _read_file(
 
 
 def _records(
-    path: Path, suffix: str, fields: DataSection, labeled: bool, label_sets: bool
+    path: Path, suffix: str, fields: DataSection, labeled: bool, kind: GoldKind
 ) -> Records:
     if suffix == PARQUET:
-        yield from parquet_records(path, fields, labeled, label_sets)
+        yield from parquet_records(path, fields, labeled, kind)
+        return
+    if suffix == SPACY:
+        yield from annotated.spacy_records(path, fields)
         return
     with opened(path) as stream:
-        yield from records(lines_of(stream, path.name), suffix, path.name, fields.text)
+        lines = lines_of(stream, path.name)
+        if suffix == CONLL:
+            yield from annotated.conll_records(lines, path.name)
+        else:
+            yield from records(lines, suffix, path.name, fields.text)
 
 
-def _format_of(path: Path, labeled: bool) -> str:
+def _format_of(path: Path, labeled: bool, kind: GoldKind) -> str:
     name = path.name.lower()
-    if name.endswith(PARQUET):
-        return PARQUET
-    if name.endswith(PARQUET + ".gz"):
-        raise DataError(f"{path}: Parquet packs its columns itself. Unpack the file (gunzip).")
+    packing = (PARQUET, SPACY) if kind == "spans" else (PARQUET,)
+    whole = next((s for s in packing if name.removesuffix(".gz").endswith(s)), None)
+    if whole is not None:
+        if name.endswith(".gz"):
+            who = "Parquet packs its columns" if whole == PARQUET else "spaCy packs its documents"
+            raise DataError(f"{path}: {who} itself. Unpack the file (gunzip).")
+        return whole
     name = name.removesuffix(".gz")
-    suffix = next((s for s in LINE_SUFFIXES if name.endswith(s)), None)
+    suffixes = (*LINE_SUFFIXES, CONLL) if kind == "spans" else LINE_SUFFIXES
+    suffix = next((s for s in suffixes if name.endswith(s)), None)
     if suffix is None:
         raise DataError(
             f"{path}: unknown kind of file. Expected a name ending in "
-            f"{', '.join(LINE_SUFFIXES)}, each also with .gz, or in {PARQUET}; "
+            f"{', '.join(suffixes)}, each also with .gz, or in {' or '.join(packing)}; "
             "write other formats as .jsonl, one JSON object a line."
+        )
+    if labeled and kind == "spans" and suffix in NO_SPANS:
+        raise DataError(
+            f"{path}: a {suffix} file cannot hold spans. Write the rows as .jsonl: "
+            '{"text": "…", "spans": [{"start": 0, "end": 4, "label": "city"}]}.'
         )
     if suffix == ".txt" and labeled:
         raise DataError(
@@ -156,10 +182,11 @@ def _row(
     file: str,
     line: int,
     labeled: bool,
-    label_sets: bool = False,
+    kind: GoldKind = "label",
 ) -> Row:
     place = f"{file}, row {line}"
-    text = _value(values, "text", fields.text, place)
+    held = annotated.with_text(values, fields.text, place) if kind == "spans" else values
+    text = _value(held, "text", fields.text, place)
     if not isinstance(text, str):
         raise DataError(
             f"{place}: the field {short(fields.text)} is a {type(text).__name__}, expected a "
@@ -171,9 +198,12 @@ def _row(
             "can be read. Cut it into smaller ones, one row each."
         )
     label = None
-    if labeled:
+    if labeled and kind == "spans":
+        label = _annotation(values, text, fields, place)
+    elif labeled:
         # Interned: there are few labels, and a million copies of them would fill the memory.
-        label = intern((_set if label_sets else _one)(values, fields, place))
+        # (Not those with spans, of which nearly every row has its own.)
+        label = intern((_set if kind == "labels" else _one)(values, fields, place))
     group = None
     if fields.group is not None and (labeled or values.get(fields.group) not in (None, "")):
         group = _name(values, "group", fields.group, place)
@@ -190,6 +220,13 @@ def _one(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
     return _name(values, "label", fields.label, place)
 
 
+def _annotation(values: Mapping[str, Any], text: str, fields: DataSection, place: str) -> str:
+    """The name of a row's spans and of its label, where it has one."""
+    has_label = values.get(fields.label) is not None
+    whole = _one(values, fields, place) if has_label else None
+    return annotation_name(whole, annotated.spans_in(values, text, place))
+
+
 def _set(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
     """The name of a row's set of labels."""
     value = _value(values, "label", fields.label, place)
@@ -201,7 +238,7 @@ def _set(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
             f'["fees", "refund"], [] for none, or "fees{fields.label_separator}refund". '
             'Another field is named in the recipe: [data] label = "…".'
         )
-    return name_of(value)
+    return set_name(value)
 
 
 def _name(values: Mapping[str, Any], key: str, field: str, place: str) -> str:

@@ -16,10 +16,16 @@ from attar.evaluate.markdown import bullets, escaped, table, yaml_text
 Report = Mapping[str, Any]
 Blocks = list[str]  # of Markdown: paragraphs, lists and tables
 
-PIPELINES = {"classify": "text-classification", "multilabel": "text-classification"}
+PIPELINES = {
+    "classify": "text-classification",
+    "extract": "token-classification",
+    "multilabel": "text-classification",
+}
 SHOWN = 10  # slices of a kind and confusions; the report has them all
 METRICS = {
     "accuracy": "accuracy (gold, in scope)",
+    "span_f1": "span F1",
+    "exact": "exactly the gold label and spans",
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
     "subset_accuracy": "exactly the gold labels",
@@ -30,7 +36,7 @@ METRICS = {
     "in_scope_abstained": "in-scope abstained on",
     "accuracy_when_answering": "accuracy when answering",
 }
-PLAIN = ("macro_f1", "micro_f1", "average_precision", "oos_auroc")
+PLAIN = ("span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc")
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -107,6 +113,10 @@ def _front_matter(report: Report) -> str:
 def _purpose(report: Report) -> Blocks:
     labels = report.get("labels") or ()
     named = ", ".join(map(escaped, labels))
+    if report.get("task") == "extract":
+        spans = ", ".join(map(escaped, report.get("span_labels") or ()))
+        of_text = f" Also says which label fits the whole text, of {named}." if labels else ""
+        return [f"Marks spans of a text: {spans}.{of_text}"]
     those = (
         "those that fit a text"
         if report.get("task") == "multilabel"

@@ -92,6 +92,9 @@ class Examination:
             "errors": self._errors(),
         }
 
+    def _shown(self, i: int, label: str | None) -> str | None:
+        return self.task.shown(label, self.rows[i].text)
+
     def _inside_rows(self) -> list[Row]:
         return [row for row, inside in zip(self.rows, self.inside, strict=True) if inside]
 
@@ -106,6 +109,8 @@ class Examination:
             return [answer.label for answer in shown]
 
         parts = slices(inside, self.right[self.inside], labels_of=self.task.labels_of)
+        if self.task.gold_kind == "spans":  # a changed text has its spans elsewhere
+            return parts
         return [*parts, *perturbed_slices(labels, inside)]
 
     def _comparison(self) -> dict[str, Any] | None:
@@ -122,9 +127,9 @@ class Examination:
             "rows": [
                 {
                     "text": _short(self.rows[i].text),
-                    "gold": self.rows[i].label,
-                    "student": self.answers[i].label,
-                    "teacher": self.teacher[i],
+                    "gold": self._shown(i, self.rows[i].label),
+                    "student": self._shown(i, self.answers[i].label),
+                    "teacher": self._shown(i, self.teacher[i]),
                 }
                 for i in _spread(differ, SHOWN_ROWS)
             ],
@@ -132,11 +137,14 @@ class Examination:
 
     def _confusions(self) -> list[dict[str, Any]]:
         wrong = Counter(
-            (row.label, answer.label)
+            pair
             for row, answer, inside in zip(self.rows, self.answers, self.inside, strict=True)
             if inside and row.label != answer.label
+            for pair in self.task.confused(row.label, answer.label)
         )
-        counts = Counter(row.label for row in self.rows)
+        counts: Counter[str | None] = Counter(row.label for row in self.rows)
+        if self.task.gold_kind == "spans":
+            counts = Counter(name for row in self.rows for name in self.task.labels_of(row.label))
         ranked = sorted(wrong.items(), key=lambda item: (-item[1], str(item[0])))
         return [
             {"gold": gold, "named": named, "rows": n, "of": counts[gold]}
@@ -145,7 +153,7 @@ class Examination:
 
     def _by_label(self) -> list[dict[str, Any]]:
         """With label sets: how each label is found, and how often it is given rightly."""
-        if not self.task.label_sets:
+        if self.task.gold_kind != "labels":
             return []
         settings, evidence = self.predictor.manifest["task_settings"], self.evidence()
         found = []
@@ -190,8 +198,8 @@ class Examination:
         return [
             {
                 "text": _short(self.rows[i].text),
-                "gold": self.rows[i].label,
-                "label": self.answers[i].label,
+                "gold": self._shown(i, self.rows[i].label),
+                "label": self._shown(i, self.answers[i].label),
                 "score": round(self.answers[i].score, 4),
             }
             for i in surest[:SHOWN_ROWS]

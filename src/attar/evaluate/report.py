@@ -116,6 +116,8 @@ def as_text(report: Mapping[str, Any]) -> str:
 
 _SHOWN = (
     ("accuracy", "accuracy (gold, in scope)"),
+    ("span_f1", "span F1"),
+    ("exact", "exactly the gold label and spans"),
     ("micro_f1", "micro F1"),
     ("macro_f1", "macro F1"),
     ("subset_accuracy", "exactly the gold labels"),
@@ -173,7 +175,7 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
 def _percent(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    plain = ("oos_auroc", "macro_f1", "micro_f1", "average_precision")
+    plain = ("oos_auroc", "span_f1", "macro_f1", "micro_f1", "average_precision")
     return f"{value:.4f}" if key in plain else f"{value:.2%}"
 
 

@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attar.types import Answerer, Row, Task
+from attar.types import Answerer, Outputs, Row, Task
 
-KEPT = ("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision")
+KEPT = (
+    *("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision"),
+    *("span_f1", "exact"),
+)
 
 
 def settings_of(
@@ -21,10 +24,10 @@ def settings_of(
     """How the teacher's outputs are decoded: with label thresholds of its own, fixed on the
     rows that fixed the student's, so that the comparison is fair."""
     settings = task.settings(columns, out_of_scope)
-    if not task.label_sets:
+    if task.gold_kind == "label":
         return settings
-    logits = teacher.answer([row.text for row in calibrate])[0]
-    return settings | task.tuned({"logits": logits}, calibrate, settings)
+    outputs = _outputs(task, teacher, [row.text for row in calibrate])
+    return settings | task.tuned(outputs, calibrate, settings)
 
 
 def teacher_quality(
@@ -36,8 +39,8 @@ def teacher_quality(
     out_of_scope: str | None,
 ) -> dict[str, float | None]:
     """The task's metrics of the teacher itself on the same rows."""
-    logits = teacher.answer([row.text for row in rows])[0]
-    answers = task.decode({"logits": logits}, {"task_settings": {**settings, "threshold": None}})
+    outputs = _outputs(task, teacher, [row.text for row in rows])
+    answers = task.decode(outputs, {"task_settings": {**settings, "threshold": None}})
     figures = task.metrics(rows, answers, out_of_scope)
     return {
         k: None if math.isnan(v) else round(float(v), 6) for k, v in figures.items() if k in KEPT
@@ -48,6 +51,10 @@ def teacher_labels(
     task: Task, teacher: Answerer, texts: Sequence[str], settings: Mapping[str, Any]
 ) -> list[str]:
     """The label that the teacher gives each text; the best in scope, or the set's name."""
-    logits = teacher.answer(texts)[0]
     manifest = {"task_settings": {**settings, "threshold": None}}
-    return [answer.label for answer in task.decode({"logits": logits}, manifest)]
+    return [answer.label for answer in task.decode(_outputs(task, teacher, texts), manifest)]
+
+
+def _outputs(task: Task, teacher: Answerer, texts: Sequence[str]) -> Outputs:
+    """The teacher's answers as a model's outputs."""
+    return {"logits": teacher.answer(texts)[0], **task.beside(texts)}

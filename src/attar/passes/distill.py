@@ -121,7 +121,7 @@ class _Objective:
         s = self.settings
         gold = self.gold[rows]
         soft = self.head.soft_loss(logits, self.logits[rows], s.temperature)
-        labeled = (gold >= 0).float().mean()
+        labeled = (gold >= 0).reshape(len(gold), -1).any(dim=1).float().mean()
         hard = self.head.gold_loss(logits, gold) * labeled
         loss: Tensor = (1 - s.gold_weight) * soft + s.gold_weight * hard
         if self.projection is not None:

@@ -43,7 +43,7 @@ def rows_a_label(context: Context) -> int:
 
 def few_rows(context: Context) -> bool:
     """Of a task with one label a text, whether labels have few rows each."""
-    return not context.task.label_sets and rows_a_label(context) < FEW_A_LABEL
+    return context.task.gold_kind == "label" and rows_a_label(context) < FEW_A_LABEL
 
 
 def add_label_names(

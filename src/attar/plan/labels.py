@@ -39,7 +39,7 @@ def mend_labels(
     shows that the rest teaches better. The suspects go to `.attar/suspicious.jsonl`.
     """
     how = recipe.data.suspicious_labels
-    if context.task.label_sets:  # confident learning asks for one label a text
+    if context.task.gold_kind != "label":  # confident learning asks for one label a text
         how = "keep"
     joined = replace(context, dataset=join_select(context.dataset))
     if how == "keep" or any(row.label is None for row in joined.dataset.train):

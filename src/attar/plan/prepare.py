@@ -14,7 +14,7 @@ from attar.plan.few import add_label_names, few_rows, wide_vocabulary
 from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, labels_suffice, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
-from attar.plan.teacher import balance_of, frozen_teacher, words_help, words_teacher
+from attar.plan.teacher import balance_of, trial_teacher, words_help, words_teacher
 from attar.recipe import Budget, Recipe
 from attar.teachers.ensemble import Ensemble
 from attar.train.models import Model
@@ -110,8 +110,8 @@ def _with_teacher(
     values: MutableMapping[str, Derived],
 ) -> tuple[Context, bool]:
     """What the trials read, with their teacher; and whether words are a member of it."""
-    frozen = frozen_teacher(start, context, balance.value)
-    if few or context.task.label_sets or not context.dataset.select:
+    frozen = trial_teacher(start, context, balance.value)
+    if few or context.task.gold_kind != "label" or not context.dataset.select:
         return replace(context, teacher=frozen), False
     values["teacher.words"] = words_help(frozen, context)
     if not values["teacher.words"].value:

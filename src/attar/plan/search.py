@@ -294,7 +294,7 @@ def labels_suffice(source: Source | None, start: Artifact, context: Context) -> 
     than one that learns from its teacher's answers, beyond chance. With many labeled texts a
     label can be worth more than the softened answer of a teacher that has not read them well."""
     texts = len(context.dataset.train)
-    if source is None or context.task.label_sets or texts < MANY:
+    if source is None or context.task.gold_kind != "label" or texts < MANY:
         return Derived(False, f"looked at from {MANY:,} labeled texts on; there are {texts:,}")
     context.progress.say("what teaches better: the teacher's answers, or the labels")
     gold = context.task.gold(context.dataset.select, context.columns)

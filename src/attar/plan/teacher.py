@@ -42,10 +42,10 @@ def make_teacher(
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
         method, reason = _method_for(context)
-    if method == "contrastive" and context.task.label_sets:
-        raise RecipeError(
-            '[teacher] finetune = "contrastive" needs one label a text; take "full" for label sets'
-        )
+    if method == "contrastive" and context.task.gold_kind != "label":
+        raise RecipeError('[teacher] finetune = "contrastive" needs one label a text; take "full"')
+    if method == "frozen" and context.task.gold_kind == "spans":
+        raise RecipeError('[teacher] finetune = "frozen" does not learn spans; take "full"')
     step = _finetuning(_method(method), rows)
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
@@ -53,7 +53,8 @@ def make_teacher(
         step.epochs, f"from the method and the {rows:,} rows of train"
     )
     values["teacher.balance"] = balance
-    others: list[Teacher] = [frozen_teacher(start, context, balance.value)]
+    spans = context.task.gold_kind == "spans"
+    others: list[Teacher] = [] if spans else [frozen_teacher(start, context, balance.value)]
     if words:
         others.append(words_teacher(context))
     if method == "frozen":
@@ -90,7 +91,7 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
     """How far the frozen teacher's head favors rare labels, and why. Fine-tuning takes
     labels as they come: drawing rare ones more often did not help (docs/curation.md)."""
     counts = Counter(row.label for row in context.dataset.train if row.label is not None)
-    if context.task.label_sets or not counts:
+    if context.task.gold_kind != "label" or not counts:
         return Derived(0.0, "rows have no one label")
     found = label_balance(counts)
     few = f"{found['count']} labels, as diverse as {found['effective_count']:g} of equal size"
@@ -99,6 +100,14 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
     if any(claim.metric == "accuracy" for claim in claims):
         return Derived(0.0, f"{few}, but accuracy is claimed, which favoring rare labels costs")
     return Derived(BALANCE, f"{few}: rare labels count for more, at some cost in accuracy")
+
+
+def trial_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
+    """What teaches the trials of a search: the frozen teacher, or where words are read, which
+    no fitted head does well, an encoder tuned as briefly as it may be."""
+    if context.task.gold_kind != "spans":
+        return frozen_teacher(start, context, balance)
+    return local_teacher(replace(_finetuning("full", MANY), epochs=1), start, context)
 
 
 def frozen_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:

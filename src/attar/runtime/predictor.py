@@ -19,8 +19,10 @@ from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
+from attar.runtime.reading import of_words, widened
 from attar.runtime.windows import cut, joined, pooled, set_windows, windows_in
 from attar.tasks import TASKS
+from attar.tasks.words import Ids as WordIds
 from attar.types import Outputs, Prediction, Progress, Silent
 
 MAX_CHARACTERS = 1_000_000
@@ -70,6 +72,7 @@ class Predictor:
             self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * longest)
             self._task = TASKS.get(self.manifest["task"])
             self._task.check_manifest(self.manifest)
+            self._reads_words = self._task.gold_kind == "spans"
             self._tokenizer = _load_tokenizer(bundle, self._max_length, self._most_windows, overlap)
             self._engine = _load_engine(bundle, threads)
             if only_exact and self._engine.mixes_rows:
@@ -105,7 +108,7 @@ class Predictor:
         """Answer one text, or several in their order. Raises DataError for what is no text."""
         if isinstance(texts, str):
             _check(texts, "the text")
-            return self._task.decode(self._run([self._encode(texts)]), self.manifest)[0]
+            return self._answers_of([self._encode(texts)])[0]
         return self._answer(texts, first=1)
 
     def stream(self, texts: Iterable[str], batch: int = 256) -> Iterator[Prediction]:
@@ -137,11 +140,14 @@ class Predictor:
         encoded = self._encode_all(texts, first=1)
         if not encoded:  # no rows, of the right shapes
             return {name: values[:0] for name, values in self._run([self._encode("")]).items()}
-        found: dict[str, NDArray[np.float32]] = {}
+        found: dict[str, NDArray[Any]] = {}
+        most = max((len(ids.words) for ids in encoded if isinstance(ids, WordIds)), default=0)
         # One text a batch by default, so batches are about as many as texts.
         shown = (progress or Silent()).track(self._batches(encoded), "answer", len(encoded))
         for chosen, outputs in shown:
             for name, values in outputs.items():
+                if self._reads_words and name in ("logits", "words"):
+                    values = widened(values, most + (name == "logits"))
                 if name not in found:
                     found[name] = np.empty((len(encoded), *values.shape[1:]), values.dtype)
                 found[name][chosen] = values
@@ -189,11 +195,23 @@ class Predictor:
     def _answer(self, texts: Sequence[str], first: int) -> list[Prediction]:
         encoded = self._encode_all(texts, first)
         if len(encoded) == 1:  # as most requests of a server: nothing to sort
-            return self._task.decode(self._run(encoded), self.manifest)
+            return self._answers_of(encoded)
         answers: dict[int, Prediction] = {}
         for chosen, outputs in self._batches(encoded):
-            answers.update(zip(chosen, self._task.decode(outputs, self.manifest), strict=True))
+            decoded = self._decoded(outputs, [encoded[p] for p in chosen])
+            answers.update(zip(chosen, decoded, strict=True))
         return [answers[position] for position in range(len(encoded))]
+
+    def _answers_of(self, rows: Sequence[Ids]) -> list[Prediction]:
+        """Of rows that run together."""
+        return self._decoded(self._run(rows), rows)
+
+    def _decoded(self, outputs: Outputs, rows: Sequence[Ids]) -> list[Prediction]:
+        answers = self._task.decode(outputs, self.manifest)
+        if not self._reads_words:
+            return answers
+        read = (row.text if isinstance(row, WordIds) else "" for row in rows)
+        return [answer.in_text(text) for answer, text in zip(answers, read, strict=True)]
 
     def _encode(self, text: str) -> Ids:
         try:
@@ -201,6 +219,10 @@ class Predictor:
         except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
             clean = text[: self._max_characters].encode("utf-8", "replace").decode("utf-8")
             encoding = self._tokenizer.encode(clean)
+        if self._reads_words:
+            return WordIds.of(
+                encoding.ids or [self._pad], encoding.offsets, text[: self._max_characters]
+            )
         return joined(encoding, self._most_windows) or [self._pad]
 
     def _encode_all(self, texts: Sequence[str], first: int) -> list[Ids]:
@@ -234,6 +256,8 @@ class Predictor:
             outputs = {
                 name: pooled(values, owner, tokens, len(rows)) for name, values in outputs.items()
             }
+        if self._reads_words:
+            outputs = {**outputs, **of_words(outputs["logits"], rows)}
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:

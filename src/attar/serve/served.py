@@ -63,7 +63,7 @@ class Served:
     @property
     def gives_sets(self) -> bool:
         """Whether a text gets any number of labels."""
-        return TASKS.get(self.predictor.manifest["task"]).label_sets
+        return TASKS.get(self.predictor.manifest["task"]).gold_kind == "labels"
 
     @property
     def abstain_text(self) -> str:

@@ -9,6 +9,7 @@ TASKS: Registry[Task] = Registry(
     "tasks",
     {
         "classify": "attar.tasks.classify:CLASSIFY",
+        "extract": "attar.tasks.extract:EXTRACT",
         "multilabel": "attar.tasks.multilabel:MULTILABEL",
     },
     noun="task",

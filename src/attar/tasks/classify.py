@@ -29,7 +29,7 @@ from attar.metrics import (
     weighted_macro_f1,
 )
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of
-from attar.types import SHOWN_ALTERNATIVES, Alternative, Outputs, Prediction, Row
+from attar.types import SHOWN_ALTERNATIVES, Alternative, GoldKind, Outputs, Prediction, Row
 
 ACCEPTANCES = ("probability", "energy", "distance")
 
@@ -38,7 +38,7 @@ class Classify:
     """The task "classify"."""
 
     name = "classify"
-    label_sets = False
+    gold_kind: GoldKind = "label"
     capabilities: tuple[str, ...] = ("label", "embed")
     acceptances = ACCEPTANCES
     claim_metrics: tuple[str, ...] = (
@@ -68,6 +68,12 @@ class Classify:
 
     def labels_of(self, label: str | None) -> tuple[str, ...]:
         return () if label is None else (label,)
+
+    def shown(self, label: str | None, text: str) -> str | None:
+        return label
+
+    def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
+        return [(gold, named)]
 
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
         """The labels in scope, sorted, then the out-of-scope label if a row has it."""
@@ -117,6 +123,9 @@ class Classify:
             raise BundleError(
                 f"manifest.json: task_settings.acceptance: expected one of {', '.join(ACCEPTANCES)}"
             )
+
+    def beside(self, texts: Sequence[str]) -> Outputs:
+        return {}
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Answers from `logits` (batch, columns); see `targets` for the columns."""

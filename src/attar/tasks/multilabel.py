@@ -30,7 +30,7 @@ from attar.metrics import (
 )
 from attar.tasks.label_sets import labels_in, name_of
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of, is_number
-from attar.types import Alternative, LabelSet, Outputs, Prediction, Row
+from attar.types import Alternative, GoldKind, LabelSet, Outputs, Prediction, Row
 
 UNTUNED = 0.5
 #: A label with so many positive rows weighs its own best threshold and the shared one alike.
@@ -41,7 +41,7 @@ class Multilabel:
     """The task "multilabel"."""
 
     name = "multilabel"
-    label_sets = True
+    gold_kind: GoldKind = "labels"
     capabilities: tuple[str, ...] = ("label", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
@@ -69,6 +69,12 @@ class Multilabel:
 
     def labels_of(self, label: str | None) -> tuple[str, ...]:
         return labels_in(label)
+
+    def shown(self, label: str | None, text: str) -> str | None:
+        return label
+
+    def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
+        return [(gold, named)]
 
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
         """The labels, sorted."""
@@ -143,6 +149,9 @@ class Multilabel:
         wanted = np.array([shared if value is None else value for value in own])
         drawn = sigmoid(weight * logit(wanted) + (1 - weight) * logit(np.array(shared)))
         return {"label_thresholds": [round(value, 6) for value in drawn.tolist()]}
+
+    def beside(self, texts: Sequence[str]) -> Outputs:
+        return {}
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Answers from `logits` (batch, labels)."""

@@ -11,17 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attar.runtime.windows import cut
+from attar.tasks.words import Ids
 
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
     """rows: which examples, (batch,); input_ids and attention_mask: (windows, time); owner:
-    (windows,), the place in `rows` of the text that a window belongs to."""
+    (windows,), the place in `rows` of the text that a window belongs to. starts: for tasks
+    that read words, where the text (0) and each word's first token (from 1 on) are read,
+    (batch, 1 + words), -1 where there is none."""
 
     rows: NDArray[np.int64]
     input_ids: Tensor
     attention_mask: Tensor
     owner: Tensor
+    starts: Tensor | None = None
 
 
 def batch_order(
@@ -57,7 +61,24 @@ def pad(
         ids[i, : len(part)] = part
         mask[i, : len(part)] = 1
     owner = np.array([place for place, _ in windows], np.int64)
-    return TokenBatch(rows, torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(owner))
+    return TokenBatch(
+        rows,
+        torch.from_numpy(ids),
+        torch.from_numpy(mask),
+        torch.from_numpy(owner),
+        _starts([tokens[row] for row in rows]),
+    )
+
+
+def _starts(rows: Sequence[list[int]]) -> Tensor | None:
+    read = [row.starts for row in rows if isinstance(row, Ids)]
+    if not read:
+        return None
+    found = np.full((len(read), 1 + max(map(len, read))), -1, np.int64)
+    found[:, 0] = 0
+    for i, starts in enumerate(read):
+        found[i, 1 : 1 + len(starts)] = [-1 if at < 0 else 1 + at for at in starts]
+    return torch.from_numpy(found)
 
 
 def in_parts(

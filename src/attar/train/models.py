@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from attar.files import write_atomically
 from attar.runtime.windows import joined, set_windows
+from attar.tasks.words import Ids
 from attar.train.batches import TokenBatch, padded_batches
 from attar.train.encoders import Encoder, encoder_from_spec
 from attar.train.heads import HEADS
@@ -69,18 +70,30 @@ class Model(nn.Module):
         self.tokenizer = tokenizer
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = mean_pool(self.encoder(input_ids, attention_mask), attention_mask)
+        hidden = self.encoder(input_ids, attention_mask)
+        embedding = mean_pool(hidden, attention_mask)
+        if self.head.reads_words:  # the text, then each token: (batch, 1 + time, columns)
+            return self.head(torch.cat([embedding[:, None], hidden], dim=1)), embedding
         return self.head(embedding), embedding
 
     def tokens(self, texts: Iterable[str]) -> list[list[int]]:
         """The ids of each text, of a long one its windows in turn (`runtime.windows`)."""
-        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        texts = list(texts)
+        if self.head.reads_words:
+            pairs = zip(self.tokenizer.encode_batch(texts), texts, strict=True)
+            return [Ids.of(encoding.ids, encoding.offsets, text) for encoding, text in pairs]
+        encodings = self.tokenizer.encode_batch_fast(texts)
         return [joined(encoding, self.windows) for encoding in encodings]
 
     def read(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """Logits (batch, columns) and embeddings (batch, hidden) of whole texts: means over
-        their windows by tokens, as `runtime.windows.pooled`."""
+        their windows by tokens, as `runtime.windows.pooled`. For tasks that read words the
+        logits of text and words, (batch, 1 + words, columns), NaN where there is none."""
         logits, embedding = self(batch.input_ids, batch.attention_mask)
+        if batch.starts is not None:
+            at = batch.starts[..., None]
+            read = logits.gather(1, at.clamp(min=0).expand(-1, -1, logits.shape[-1]))
+            return read.masked_fill(at < 0, float("nan")), embedding
         if len(batch.owner) == len(batch.rows):
             return logits, embedding
         tokens = batch.attention_mask.sum(dim=1).to(logits.dtype)
@@ -93,17 +106,25 @@ class Model(nn.Module):
     def answer(
         self, texts: Sequence[str], progress: Progress | None = None, what: str = "answer"
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits (n, columns) and embeddings (n, hidden), in the order of `texts`."""
+        """Logits (n, columns) and embeddings (n, hidden), in the order of `texts`; for tasks
+        that read words the logits are (n, 1 + words, columns), in half precision."""
         self.eval()
+        tokens = self.tokens(texts)
         logits = np.zeros((len(texts), self.columns), np.float32)
+        if self.head.reads_words:
+            most = max((len(ids.words) for ids in tokens if isinstance(ids, Ids)), default=0)
+            logits = np.full((len(texts), 1 + most, self.columns), np.nan, np.float16)
         pooled = np.zeros((len(texts), self.encoder.hidden), np.float32)
         size = max(1, 64 // self.windows)
-        batches = padded_batches(self.tokens(texts), self.pad_id, size, self.max_length)
+        batches = padded_batches(tokens, self.pad_id, size, self.max_length)
         shown: Iterable[TokenBatch] = (progress or Silent()).track(batches, what, len(batches))
         for batch in shown:
             with mixed_precision():
                 batch_logits, batch_pooled = self.read(batch)
-            logits[batch.rows] = batch_logits.float().numpy()
+            if batch.starts is None:
+                logits[batch.rows] = batch_logits.float().numpy()
+            else:
+                logits[batch.rows, : batch_logits.shape[1]] = batch_logits.float().numpy()
             pooled[batch.rows] = batch_pooled.float().numpy()
         return logits, pooled
 

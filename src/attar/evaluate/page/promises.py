@@ -30,14 +30,17 @@ _MARKS = {
     "undecided": _MARK.format('<circle class="gap" cx="10" cy="10" r="8.5"/><path d="M6 10h8"/>'),
 }
 
+#: The figure at the top: the first of these that the task has.
+_MAIN = (("span_f1", "Span F1"), ("accuracy", "Accuracy"), ("micro_f1", "Micro F1"))
+
 
 def headline(report: Mapping[str, Any]) -> Html:
     """Name, verdict on the claims, and the four figures to remember."""
     labels = report.get("labels")
     about = [report.get("task"), f"{len(labels)} labels" if labels else None]
-    metric, title = "accuracy", "Accuracy"
-    if dig(report, "metrics", metric) is None:
-        metric, title = "micro_f1", "Micro F1"
+    metric, title = next(
+        (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[-1]
+    )
     facts = [
         _fact(title, dig(report, "metrics", metric), percent, _teacher(report, metric)),
         _fact("Size", report.get("size_bytes"), file_size, "one file"),

@@ -26,6 +26,8 @@ from attar.evaluate.page.markup import (
 
 _METRICS: tuple[tuple[str, str, Format], ...] = (
     ("accuracy", "accuracy, in scope", percent),
+    ("span_f1", "span F1", percent),
+    ("exact", "exactly the gold label and spans", percent),
     ("micro_f1", "micro F1", percent),
     ("macro_f1", "macro F1", percent),
     ("subset_accuracy", "exactly the gold labels", percent),

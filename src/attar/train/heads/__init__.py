@@ -8,6 +8,7 @@ HEADS: Registry[type] = Registry(
     "heads",
     {
         "classify": "attar.train.heads.classify:ClassifyHead",
+        "extract": "attar.train.heads.extract:ExtractHead",
         "multilabel": "attar.train.heads.multilabel:MultilabelHead",
     },
     noun="head",

@@ -1,0 +1,42 @@
+"""What a row of the task extract is labeled with, as one name: an optional label and spans.
+
+A row's label is a text everywhere (`tasks.label_sets` says why). An annotation is named by
+its JSON, `{"label": "book_flight", "spans": [[10, 16, "city"]]}`, spans in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A part of a text and what it is. start, end: code points of the text, end not
+    included, as Python's slices."""
+
+    start: int
+    end: int
+    label: str
+
+
+class Annotation(NamedTuple):
+    """label: of the whole text; None where texts have none. spans: in order, none of them
+    empty, none within or across another."""
+
+    label: str | None = None
+    spans: tuple[Span, ...] = ()
+
+
+def name_of(label: str | None, spans: Iterable[Span | tuple[int, int, str]]) -> str:
+    """The annotation's one name, whatever the order of its spans."""
+    content = {"label": label, "spans": sorted(map(list, spans))}
+    return json.dumps(content, ensure_ascii=False)
+
+
+def annotation_in(name: str | None) -> Annotation:
+    """The annotation of a name that `name_of` made; an empty one where a row has none."""
+    if name is None:
+        return Annotation()
+    found = json.loads(name)
+    return Annotation(found["label"], tuple(Span(*span) for span in found["spans"]))

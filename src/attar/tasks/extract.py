@@ -1,0 +1,367 @@
+"""Extract: spans of a text and what each of them is, and perhaps a label of the whole.
+
+The model has columns for the labels of texts and for tags of words (`tasks.tagging`): its
+logits say both at every place, the whole text's first and then each word's
+(`tasks.words`). Tags are decoded to the likeliest that make spans.
+
+A row's label, and an answer's, is the name of its annotation (`tasks.annotations`).
+"Right" therefore means that label and spans are exactly the gold ones; F1 looks inside.
+Offsets are code points.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.errors import BundleError, DataError
+from attar.evidence import Difference, Evidence, Proportion, Resampled
+from attar.metrics import softmax
+from attar.tasks.annotations import Annotation, annotation_in, name_of
+from attar.tasks.shared import check_scores, groups_of
+from attar.tasks.tagging import likeliest, spans_of, tags_of
+from attar.tasks.words import places, words_of
+from attar.types import (
+    SHOWN_ALTERNATIVES,
+    Alternative,
+    Extraction,
+    FoundSpan,
+    GoldKind,
+    Outputs,
+    Prediction,
+    Row,
+)
+
+OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
+OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"
+NOTHING, OTHER_EDGES = "(nothing)", "(other edges)"  # in tables of what stands for what
+LEAST = 1e-12
+Floats = NDArray[np.float64]
+
+
+class Extract:
+    """The task "extract"."""
+
+    name = "extract"
+    gold_kind: GoldKind = "spans"
+    capabilities: tuple[str, ...] = ("spans", "embed")
+    acceptances: tuple[str, ...] = ("probability",)
+    claim_metrics: tuple[str, ...] = (
+        *("span_f1", "accuracy", "exact", "retained", "error_when_answering", "handover"),
+    )
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Raise DataError where labeled rows cannot be learned from."""
+        if not rows:
+            raise DataError("there are no labeled rows: data.train names no usable row")
+        for row in rows:
+            if row.label is None:
+                raise DataError(f"{row.place}: the spans are missing; write [] for none")
+        if not any(annotation_in(row.label).spans for row in rows):
+            raise DataError(f"{rows[0].file}: none of the {len(rows)} rows has a span")
+
+    def labels_of(self, label: str | None) -> tuple[str, ...]:
+        """The label of the text and those of its spans, each once."""
+        found = annotation_in(label)
+        of_text = () if found.label is None else (found.label,)
+        return tuple(dict.fromkeys((*of_text, *(span.label for span in found.spans))))
+
+    def shown(self, label: str | None, text: str) -> str | None:
+        """`go: New York [city], noon [time]`."""
+        if label is None:
+            return None
+        found = annotation_in(label)
+        spans = ", ".join(f"{text[s.start : s.end]} [{s.label}]" for s in found.spans)
+        return f"{found.label}: {spans or NOTHING}" if found.label is not None else spans or NOTHING
+
+    def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
+        """Labels of the whole text, and those of spans; NOTHING where one side has no span."""
+        theirs, mine = annotation_in(gold), annotation_in(named)
+        pairs: list[tuple[str | None, str]] = []
+        if theirs.label is not None and theirs.label != mine.label:
+            pairs.append((theirs.label, mine.label or NOTHING))
+        for span in set(theirs.spans) - set(mine.spans):
+            over = [m.label for m in mine.spans if m.start < span.end and span.start < m.end]
+            label = over[0] if over else NOTHING
+            pairs.append((span.label, OTHER_EDGES if label == span.label else label))
+        for span in mine.spans:
+            if not any(t.start < span.end and span.start < t.end for t in theirs.spans):
+                pairs.append((NOTHING, span.label))
+        return pairs
+
+    def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
+        """Columns of texts' labels, sorted, then the tags."""
+        if out_of_scope is not None:
+            raise DataError(
+                f"[data] out_of_scope = {out_of_scope!r}: the task extract has no such label. "
+                "A text without anything to extract has an empty list of spans."
+            )
+        annotations = [annotation_in(row.label) for row in rows]
+        of_texts = sorted({a.label for a in annotations if a.label is not None})
+        of_spans = sorted({span.label for a in annotations for span in a.spans})
+        if not of_spans:
+            raise DataError("no row has a span; there is nothing to extract")
+        tags = [tag + label for label in of_spans for tag in (BEGIN, INSIDE)]
+        return (*(OF_TEXT + label for label in of_texts), OUTSIDE, *tags)
+
+    def gold(self, rows: Sequence[Row], targets: Sequence[str]) -> NDArray[np.int64]:
+        """The column of the text and of each word, (rows, 1 + words); -1 where there is none."""
+        of_texts, of_spans = _labels_in(targets)
+        index = {label: i for i, label in enumerate(of_texts)}
+        words = [words_of(row.text) for row in rows]
+        found = np.full((len(rows), 1 + max(map(len, words), default=0)), -1, np.int64)
+        for i, (row, its) in enumerate(zip(rows, words, strict=True)):
+            annotation = annotation_in(row.label)
+            found[i, 0] = index.get(annotation.label or "", -1)
+            tags = tags_of(its, annotation.spans, of_spans)
+            found[i, 1 : 1 + len(its)] = np.array(tags, np.int64) + len(of_texts)
+        return found
+
+    def settings(
+        self,
+        targets: Sequence[str],
+        out_of_scope: str | None,
+        threshold: float | None = None,
+        temperature: float = 1.0,
+        acceptance: str = "probability",
+    ) -> dict[str, Any]:
+        """The manifest's `task_settings`; labels: of texts; span_labels: of spans."""
+        of_texts, of_spans = _labels_in(targets)
+        return {
+            "acceptance": acceptance,
+            "labels": of_texts,
+            "span_labels": of_spans,
+            "out_of_scope": None,
+            "threshold": threshold,
+            "temperature": temperature,
+        }
+
+    def check_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Raise BundleError where `task_settings` cannot be decoded with."""
+        settings = manifest["task_settings"]
+        for key, least in (("labels", 0), ("span_labels", 1)):
+            found = settings.get(key)
+            texts = isinstance(found, list) and all(isinstance(x, str) for x in found)
+            if not texts or len(set(found)) != len(found) or len(found) < least:
+                raise BundleError(
+                    f"manifest.json: task_settings.{key}: expected a list of distinct texts"
+                )
+        check_scores(settings)
+
+    def tuned(
+        self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {}
+
+    def beside(self, texts: Sequence[str]) -> Outputs:
+        """words: places of the texts' words, (texts, words, 2)."""
+        return {"words": places([words_of(text) for text in texts])}
+
+    def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
+        """Answers from `logits` (batch, 1 + words, columns) and `words` (batch, words, 2)."""
+        settings = manifest["task_settings"]
+        labels, threshold = settings["labels"], settings["threshold"]
+        of_text, of_words = self._log_p(outputs, settings)
+        paths = likeliest(of_words)
+        path_p = np.take_along_axis(of_words, paths[..., None], axis=2)[..., 0]
+        scores = np.exp(path_p.sum(axis=1) + (of_text.max(axis=1) if labels else 0.0)).tolist()
+        order = np.argsort(-of_text, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1].tolist()
+        words = outputs["words"].tolist()
+        answers: list[Prediction] = []
+        for i, score in enumerate(scores):
+            ranked = [Alternative(labels[j], float(np.exp(of_text[i, j]))) for j in order[i]]
+            spans = tuple(
+                FoundSpan(
+                    words[i][first][0],
+                    words[i][after - 1][1],
+                    settings["span_labels"][label],
+                    float(np.exp(path_p[i, first:after].sum())),
+                )
+                for first, after, label in spans_of(paths[i].tolist())
+            )
+            of_the_text = ranked[0].label if ranked else None
+            answers.append(
+                Extraction(
+                    label=name_of(of_the_text, [span[:3] for span in spans]),
+                    score=score,
+                    abstained=threshold is not None and score < threshold,
+                    alternatives=tuple(ranked[1:]),
+                    text_label=of_the_text,
+                    spans=spans,
+                )
+            )
+        return answers
+
+    def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> Floats:
+        """How likely exactly this label and these spans are, were the words independent."""
+        return np.array([answer.score for answer in self.decode(outputs, _always(manifest))])
+
+    def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
+        """Of the gold label and the gold tags, summed over the words that were read."""
+        if not rows:
+            return float("nan")
+        of_text, of_words = self._log_p(outputs, settings)
+        columns = [OF_TEXT + label for label in settings["labels"]]
+        tags = [tag + s for s in settings["span_labels"] for tag in (BEGIN, INSIDE)]
+        gold = self.gold(rows, (*columns, OUTSIDE, *tags))
+        total = 0.0
+        known = np.flatnonzero(gold[:, 0] >= 0)
+        total -= float(of_text[known, gold[known, 0]].sum())
+        # Not of words that were cut off: their tag is no answer of the model.
+        read = np.isfinite(of_words[..., 1])
+        i, word = np.nonzero((gold[:, 1 : 1 + of_words.shape[1]] >= 0) & read)
+        total -= float(of_words[i, word, gold[i, 1 + word] - len(columns)].sum())
+        return total / len(rows)
+
+    def mean(self, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The logarithm of the mean of the softmaxes; NaN stays where there is no word."""
+        if len(logits) == 1:
+            return logits[0]
+        shares = np.mean([softmax(one) for one in logits], axis=0)
+        pooled: NDArray[np.float32] = np.log(shares + LEAST).astype(np.float32)
+        return pooled
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        known = [figures[name] for name in ("span_f1", "accuracy") if name in figures]
+        return float(np.mean(known)) if known else 0.0
+
+    def metrics(
+        self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
+    ) -> dict[str, float]:
+        """Point estimates; NaN where undefined. Spans count as found where start, end and label
+        are the gold ones. exact: share of the rows with exactly the gold label and spans."""
+        found, given, gold = _counts(rows, answers)
+        labeled, right = _labels_right(rows, answers)
+        exact = [a.label == row.label for a, row in zip(answers, rows, strict=True)]
+        hits = float(found.sum())
+        return {
+            "span_f1": _ratio(2 * hits, float((given + gold).sum())),
+            "span_precision": _ratio(hits, float(given.sum())),
+            "span_recall": _ratio(hits, float(gold.sum())),
+            "accuracy": float(right[labeled].mean()) if labeled.any() else np.nan,
+            "exact": float(np.mean(exact)) if rows else np.nan,
+            "spans": float(gold.sum()),
+            "in_scope_rows": float(len(rows)),
+            "rows": float(len(rows)),
+        }
+
+    def evidence(
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Prediction],
+        teacher: Sequence[str] | None,
+        out_of_scope: str | None,
+    ) -> dict[str, Evidence]:
+        """By metric; `retained` and `error_when_answering` are about exact answers."""
+        if not rows:
+            return {}
+        found, given, gold = _counts(rows, answers)
+        groups = groups_of(rows)
+        right = np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
+        answered = np.array([not answer.abstained for answer in answers], bool)
+
+        def share(hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Proportion:
+            return Proportion(hits[of], None if groups is None else groups[of])
+
+        everywhere, one_stratum = np.ones(len(rows), bool), np.zeros(len(rows), np.int64)
+        evidence: dict[str, Evidence] = {
+            "span_f1": Resampled(partial(_weighted_f1, found, given + gold), one_stratum, groups),
+            "exact": share(right, everywhere),
+            "handover": share(~answered, everywhere),
+            "error_when_answering": share(~right, answered),
+        }
+        labeled, label_right = _labels_right(rows, answers)
+        if labeled.any():
+            evidence["accuracy"] = share(label_right, labeled)
+        if teacher is not None:
+            theirs = [t == row.label for t, row in zip(teacher, rows, strict=True)]
+            evidence["retained"] = Difference(right, np.array(theirs, bool), groups)
+        return evidence
+
+    def chance(self, rows: Sequence[Row]) -> float:
+        """How often the commonest annotation is exactly right. NaN without rows."""
+        counts = Counter(row.label for row in rows)
+        return max(counts.values()) / len(rows) if rows else float("nan")
+
+    def _log_p(self, outputs: Outputs, settings: Mapping[str, Any]) -> tuple[Floats, Floats]:
+        """Of the text's labels (batch, labels) and of the words' tags (batch, words, tags);
+        where there is no word, or the text was cut before it, O is certain."""
+        labels, tags = len(settings["labels"]), 1 + 2 * len(settings["span_labels"])
+        logits, words = outputs.get("logits"), outputs.get("words")
+        if logits is None or logits.ndim != 3 or logits.shape[2] != labels + tags:
+            shape = None if logits is None else logits.shape
+            raise BundleError(
+                f"the model's output 'logits' has the shape {shape}; the manifest's labels "
+                f"need (batch, words, {labels + tags}). The bundle was put together wrongly."
+            )
+        if words is None or words.shape[:2] != (len(logits), logits.shape[1] - 1):
+            raise BundleError("the model's output 'logits' does not fit the words of the texts")
+        warm = logits.astype(np.float64) / settings["temperature"]
+        if not np.isfinite(warm[:, 0]).all():
+            raise BundleError("the model's output 'logits' holds values that are not numbers")
+        of_words = _log_softmax(warm[:, 1:, labels:])
+        unread = np.isnan(of_words[..., 0])
+        of_words[unread] = -np.inf
+        of_words[unread, 0] = 0.0
+        return _log_softmax(warm[:, 0, :labels]), of_words
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    if not logits.shape[-1]:
+        return logits
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return found
+
+
+def _labels_in(targets: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Labels of texts and of spans, from the names of the columns."""
+    of_texts = [name.removeprefix(OF_TEXT) for name in targets if name.startswith(OF_TEXT)]
+    return of_texts, [name.removeprefix(BEGIN) for name in targets if name.startswith(BEGIN)]
+
+
+def _always(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {"task_settings": {**manifest["task_settings"], "threshold": None}}
+
+
+def _counts(
+    rows: Sequence[Row], answers: Sequence[Prediction]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Spans found rightly, given, and gold, of each row, (rows,)."""
+    counts = np.zeros((3, len(rows)), np.int64)
+    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        gold, given = annotation_in(row.label).spans, annotation_in(answer.label).spans
+        counts[:, i] = len(set(gold) & set(given)), len(given), len(gold)
+    return counts[0], counts[1], counts[2]
+
+
+def _labels_right(
+    rows: Sequence[Row], answers: Sequence[Prediction]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows have a label of the whole text, and which answers have the right one."""
+    gold: list[Annotation] = [annotation_in(row.label) for row in rows]
+    labeled = np.array([one.label is not None for one in gold], bool)
+    right = [annotation_in(a.label).label == g.label for a, g in zip(answers, gold, strict=True)]
+    return labeled, np.array(right, bool)
+
+
+def _weighted_f1(
+    found: NDArray[np.int64], both: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Floats:
+    """Micro-F1 of spans under row weights (draws, rows). both: given and gold of each row."""
+    total = weights @ both
+    with np.errstate(invalid="ignore"):
+        f1: Floats = np.where(total > 0, 2 * (weights @ found) / total, np.nan)
+    return f1
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
+
+
+EXTRACT = Extract()
