@@ -120,7 +120,11 @@ def measured(entry: Entry, base: Ground, names: Mapping[str, Entry], work: Path)
         "seconds": seconds,
         "rows": len(base.rows),
         "figures": {key: value for key, value in figures.items() if value is not None},
-        "right": [a.label == row.label for a, row in zip(answers, base.rows, strict=True)],
+        "right": [
+            a.label == row.label
+            for a, row in zip(answers, base.rows, strict=True)
+            if row.label != context.out_of_scope
+        ],
         "remark": entry.remark,
     }
 
