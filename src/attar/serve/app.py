@@ -163,8 +163,13 @@ def run(
 
 def _check(settings: Settings) -> None:
     """Open what will be opened: one clear error now, and none inside the event loop."""
-    for model in settings.models.values():
-        read_bundle(model.path)
+    for name, model in settings.models.items():
+        can = read_bundle(model.path).manifest["capabilities"]
+        if model.on_abstain == "fallback" and "label" not in can:
+            raise RecipeError(
+                f'models.{name}: on_abstain = "fallback": a large model is asked for labels, and '
+                'this model gives spans. Take "person" or "return".'
+            )
     if settings.fallback is not None:
         secret(settings.fallback.api_key_env, "fallback.api_key_env")
     if settings.person is not None:

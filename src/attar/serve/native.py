@@ -31,17 +31,29 @@ Named = Annotated[str, Meta(min_length=1)]
 MOST_LABELS = 1_000  # of one text
 
 
+class FoundSpan(Struct):
+    """A part of the text. start, end: code points, end not included."""
+
+    start: int
+    end: int
+    text: str
+    label: str
+    score: Score
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
-    did. score: of the model. answered_by: model, fallback, person (asked, not yet answered)
-    or nobody (the model abstained). note: why nobody else answered."""
+    did; null from a model that only marks spans. score: of the model. answered_by: model,
+    fallback, person (asked, not yet answered) or nobody (the model abstained). note: why
+    nobody else answered."""
 
     score: Score
     abstained: bool
     answered_by: str
     alternatives: list[tuple[str, Score]]
-    label: str | UnsetType = UNSET
+    label: str | UnsetType | None = UNSET
     labels: list[tuple[str, Score]] | UnsetType = UNSET
+    spans: list[FoundSpan] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 
@@ -78,7 +90,7 @@ class ReportAnswer(Struct):
 
 
 async def predict(service: Service, request: Request, body: Texts) -> Any:
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], "label", "spans")
     if (body.text is UNSET) == (body.texts is UNSET):
         raise HttpError(422, "invalid_field", "give either text or texts", param="text")
     texts = [body.text] if isinstance(body.text, str) else body.texts

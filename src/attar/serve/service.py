@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import httpx
 import numpy as np
+from msgspec import Struct
 
 from attar.registry import did_you_mean
 from attar.runtime.capture import TrainingFiles
@@ -35,8 +35,7 @@ T = TypeVar("T")
 AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a request brings besides its texts. deadline: of the model's answer, on the clock of
     time.monotonic(). patience_until: the same for whoever answers after it; None where the
     client sets no deadline itself. conversation: what a person should see of it, messages of
@@ -48,8 +47,7 @@ class Asked:
     conversation: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """label: of whoever answered; the model's best guess where nobody did. note: why the
     one who should have answered did not. named: the labels of a fallback that gives several."""
 
@@ -102,13 +100,15 @@ class Service:
         self.departures, self.pulse = Departures(), pulse or Pulse()
         self.draining = False
 
-    def find(self, name: str | None, capability: str) -> Served:
-        """The model of this name or alias; without a name the first that can. Raises HttpError."""
+    def find(self, name: str | None, *capabilities: str) -> Served:
+        """The model of this name or alias, which must have one of the capabilities; without a
+        name the first that has. Raises HttpError."""
+        wanted = " or ".join(capabilities)
         if name is None:
             for served in self.models.values():
-                if capability in served.predictor.capabilities:
+                if not set(capabilities).isdisjoint(served.predictor.capabilities):
                     return served
-            raise HttpError(404, "model_not_found", f"no model here can {capability}")
+            raise HttpError(404, "model_not_found", f"no model here can {wanted}")
         served_name = self._names.get(name)
         if served_name is None:
             raise HttpError(
@@ -119,10 +119,10 @@ class Service:
                 param="model",
             )
         served = self.models[served_name]
-        if capability not in served.predictor.capabilities:
+        if set(capabilities).isdisjoint(served.predictor.capabilities):
             can = ", ".join(served.predictor.capabilities)
             raise HttpError(
-                400, "no_such_capability", f"{name!r} cannot {capability}; it can: {can}",
+                400, "no_such_capability", f"{name!r} cannot {wanted}; it can: {can}",
                 param="model",
             )  # fmt: skip
         return served

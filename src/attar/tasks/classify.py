@@ -132,7 +132,7 @@ class Classify:
         settings = manifest["task_settings"]
         labels, threshold = settings["labels"], settings["threshold"]
         in_scope = self._shares(outputs, settings)
-        order = np.argsort(-in_scope, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1]
+        order = (-in_scope).argsort(axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1]
         best = in_scope[np.arange(len(order))[:, None], order]
         abstained = [False] * len(order)
         if threshold is not None:

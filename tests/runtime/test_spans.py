@@ -1,0 +1,69 @@
+"""Spans through the runtime alone: words, tokens and code points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attar.errors import BundleError
+from attar.runtime.predictor import Predictor, load
+from attar.runtime.reading import of_words, widened
+from attar.tasks.words import Ids
+from tiny_spans import write_spans_bundle
+
+
+@pytest.fixture
+def things(tmp_path: Path) -> Predictor:
+    return load(write_spans_bundle(tmp_path / "things.attar"))
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("I want my refund, now", ["refund"]),
+        ("refund parcel and refund", ["refund parcel", "refund"]),
+        ("where is my parcel", []),  # what continues nothing is no span
+        ("🛑🛑 refund\r\nparcel", ["refund\r\nparcel"]),
+        ("e\u0301tat: refund", ["refund"]),
+        ("half \ud83d refund", ["refund"]),
+        ("أريد refund", ["refund"]),
+        ("", []),
+        (" \t", []),
+    ],
+)
+def test_spans_are_slices_of_the_text(things: Predictor, text: str, spans: list[str]) -> None:
+    found = things(text).to_json()["spans"]
+    assert [span["text"] for span in found] == spans
+    assert all(text[span["start"] : span["end"]] == span["text"] for span in found)
+    assert all(span["label"] == "thing" for span in found)
+
+
+def test_many_as_one(things: Predictor) -> None:
+    texts = ["my refund", "", "refund parcel", "the " * 40 + "refund"]
+    assert [a.to_json() for a in things(texts)] == [things(t).to_json() for t in texts]
+    assert [a.to_json() for a in things.stream(iter(texts), batch=2)] == [
+        a.to_json() for a in things(texts)
+    ]
+    outputs = things.outputs(texts)
+    assert outputs["logits"].shape == (4, 42, 3)
+    assert outputs["words"].shape == (4, 41, 2)
+    # The last text is cut at 16 tokens: its words after that are not read.
+    assert np.isnan(outputs["logits"][3, 16:]).all()
+
+
+def test_an_engine_whose_outputs_are_not_of_words() -> None:
+    ids = Ids.of([2, 5, 3], [(0, 0), (0, 2), (0, 0)], "go")
+    with pytest.raises(BundleError, match="not of words"):
+        of_words(np.zeros((1, 3), np.float32), [ids])
+    with pytest.raises(BundleError, match="not of words"):
+        of_words(np.zeros((1, 3, 3), np.float32), [ids])  # a place short
+    found = of_words(np.arange(12, dtype=np.float32).reshape(1, 4, 3), [ids])
+    assert found["logits"].tolist() == [[[0, 1, 2], [6, 7, 8]]]
+
+
+def test_widened() -> None:
+    values = np.ones((1, 1, 2), np.int32)
+    assert widened(values, 1) is values
+    assert widened(values, 2).tolist() == [[[1, 1], [-1, -1]]]
