@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,13 @@ def test_widened() -> None:
     values = np.ones((1, 1, 2), np.int32)
     assert widened(values, 1) is values
     assert widened(values, 2).tolist() == [[[1, 1], [-1, -1]]]
+
+
+def test_tokens_on_standard_input(attar_command, tmp_path: Path) -> None:
+    bundle = write_spans_bundle(tmp_path / "things.attar")
+    lines = b'{"tokens": ["my", "refund", "parcel"]}\n{"text": "the  refund"}\n'
+    done = attar_command("predict", bundle, "--json", stdin=lines)
+    assert done.code == 0, done.err
+    first, second = (json.loads(line)["spans"] for line in done.out.splitlines())
+    assert [(s["start"], s["end"], s["text"]) for s in first] == [(3, 16, "refund parcel")]
+    assert [(s["start"], s["end"]) for s in second] == [(5, 11)]

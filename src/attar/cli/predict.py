@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, threads: int) -> None:
     """Answer each TEXT, or each row of standard input, in order.
 
-    Standard input takes JSON lines ({"text": ...}), CSV with a header that has a
-    column "text", or plain lines.
+    Standard input takes JSON lines ({"text": ...}, or {"tokens": [...]} for a model that
+    marks spans), CSV with a header that has a column "text", or plain lines.
     """
     from attar.data.read import read_texts
     from attar.errors import DataError
     from attar.runtime.predictor import load
+    from attar.tasks import TASKS
 
     if threads < 1:
         raise click.BadParameter("threads must be at least 1")
@@ -47,7 +48,8 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
                 "no text: give it as an argument or on standard input\n"
                 f'hint: attar predict {bundle} "where is my order?"'
             )
-        source = read_texts(sys.stdin.buffer, cast("InputKind", kind))
+        gold_kind = TASKS.get(predictor.manifest["task"]).gold_kind
+        source = read_texts(sys.stdin.buffer, cast("InputKind", kind), gold_kind=gold_kind)
     shown = list(texts)
     for number, answer in enumerate(predictor.stream(source)):
         if as_json:

@@ -80,12 +80,14 @@ def read_texts(
     kind: InputKind = "auto",
     text_field: str = "text",
     name: str = "standard input",
+    gold_kind: GoldKind = "label",
 ) -> Iterator[str]:
     """Yield the texts of a stream as they arrive.
 
     auto: JSONL if the first line that is not blank is a JSON object, CSV if it is a
     header with the column `text_field`, else plain lines. Blank lines are no text,
-    except as rows of a CSV of one column. Raises DataError while iterating.
+    except as rows of a CSV of one column. gold_kind "spans": a JSON object may have tokens
+    instead, which are joined by one space. Raises DataError while iterating.
     """
     lines: Lines = lines_of(stream, name)
     if kind == "auto":
@@ -93,7 +95,7 @@ def read_texts(
     found = records(lines, {"lines": ".txt"}.get(kind, f".{kind}"), name, text_field)
     fields = DataSection(train=(), text=text_field)
     for number, values in found:
-        row = _row(values, fields, name, number, labeled=False)
+        row = _row(values, fields, name, number, labeled=False, kind=gold_kind)
         _check_decoded(row)
         yield row.text
 
