@@ -81,8 +81,8 @@ def report(home: Path) -> dict[str, Any]:
 def test_the_bundle_keeps_the_contract(home: Path, report: dict[str, Any]) -> None:
     check_bundle(home / "spans.attar")
     assert report["task"] == "extract"
-    # How well passes learn spans, tests/passes/test_learning_spans.py says: an encoder with random weights
-    # learns little in a build's few epochs.
+    # An encoder with random weights learns little in a build's few epochs; how well spans are
+    # learned, tests/passes/test_learning_spans.py says.
     assert report["metrics"]["span_f1"] > 0.05
     assert report["metrics"]["accuracy"] > 0.5
     assert report["teacher"]["metrics"]["span_f1"] > 0.05
