@@ -62,6 +62,14 @@ def slow() -> Iterator[Slow]:
     thread.join(20)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What runs in the background ignores interrupts, and so does what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -93,6 +101,7 @@ def test_what_has_begun_is_finished(slow: Slow, tiny_bundle: Path, tmp_path: Pat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_what_takes_too_long_is_broken_off(
     slow: Slow, tiny_bundle: Path, tmp_path: Path, sent: int, code: int
