@@ -116,6 +116,7 @@ def test_it_can_be_read(home: Path, report: dict[str, Any]) -> None:
     assert "span F1" in as_text(report)
     page = as_html(report)
     assert "Span F1" in page
+    assert "2 labels · 2 kinds of spans" in page
     assert "span F1" in model_card(report)
 
 

@@ -37,7 +37,12 @@ _MAIN = (("span_f1", "Span F1"), ("accuracy", "Accuracy"), ("micro_f1", "Micro F
 def headline(report: Mapping[str, Any]) -> Html:
     """Name, verdict on the claims, and the four figures to remember."""
     labels = report.get("labels")
-    about = [report.get("task"), f"{len(labels)} labels" if labels else None]
+    spans = report.get("span_labels")
+    about = [
+        report.get("task"),
+        f"{len(labels)} labels" if labels else None,
+        f"{len(spans)} kinds of spans" if spans else None,
+    ]
     metric, title = next(
         (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[-1]
     )
