@@ -54,6 +54,7 @@ FROM_LABELS: Mapping[str, Any] = {
     "temperature": 1.0,
     "embedding_dropout": 0.7,
 }
+SPANS_MENDING = 3  # epochs (docs/extract.md)
 LABELS_EPOCHS = 4  # of them: more overfit (docs/experiments.md)
 PROBE = Shape((), 64)  # which is taught either way: seconds of training
 
@@ -202,10 +203,12 @@ def student_passes(
     return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
 
 
-def deep_passes(shape: Shape, texts: int) -> tuple[Pass, ...]:
+def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ...]:
     """From the trimmed teacher to the exported student, for a shape that keeps most of its
-    layers: what the teacher has learned is still there, and one epoch mends the cut."""
-    mended = replace(distillation(True, texts), epochs=1, learning_rate=2e-4, head_factor=1.0)
+    layers: what the teacher has learned is still there, and one epoch mends the cut. spans: are
+    learned, of which every text holds several and none is repeated as labels are."""
+    epochs = SPANS_MENDING if spans else 1
+    mended = replace(distillation(True, texts), epochs=epochs, learning_rate=2e-4, head_factor=1.0)
     return (*shape_passes(shape), mended, ExportOnnx(), quantization(shape))
 
 
