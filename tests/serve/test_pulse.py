@@ -54,17 +54,23 @@ def test_a_loop_that_never_began_to_beat_is_not_late() -> None:
 def test_what_comes_under_pressure_is_turned_away(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = serve().client
+    client = serve(cors=("https://a.example",)).client
     monkeypatch.setattr(Pulse, "pressed", property(lambda self: True))
     refused = client.post(**ASK)
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["error"]["code"] == "overloaded"
+    mine = client.post(**ASK, headers={"X-Request-Id": "mine", "Origin": "https://a.example"})
+    assert mine.headers["x-request-id"] == "mine"
+    assert mine.headers["access-control-allow-origin"] == "https://a.example"
+    again = client.post(**ASK)  # another client, from no page
+    assert "access-control-allow-origin" not in again.headers
+    assert again.headers["x-request-id"] not in ("mine", refused.headers["x-request-id"])
     assert client.get("/healthz").status_code == 200
     monkeypatch.undo()
     assert client.post(**ASK).status_code == 200
     counted = client.get("/metrics").text
-    assert 'attar_requests_total{route="(turned away)",status="429"} 1.0' in counted
+    assert 'attar_requests_total{route="(turned away)",status="429"} 3.0' in counted
 
 
 def test_a_late_loop_shortens_deadlines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,6 @@ from attar.serve.wire import HttpError
 OPEN = frozenset({"/healthz", "/readyz", *page.OPEN})
 TURNED_AWAY = "(turned away)"  # as the route in the counters
 _BUSY = HttpError.busy(1).response()
-_BUSY_START = {"type": "http.response.start", "status": 429, "headers": _BUSY.raw_headers}
-_BUSY_BODY = {"type": "http.response.body", "body": _BUSY.body}
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -148,8 +146,11 @@ class Gate:
         if scope["type"] == "websocket":
             await _refuse(scope, receive, send, HttpError.busy(1))
             return
-        await send(_BUSY_START)
-        await send(_BUSY_BODY)
+        request_id = _request_id(dict(scope["headers"])).encode()
+        # Made anew each time: what stands around the gate adds headers of one client's.
+        headers = [*_BUSY.raw_headers, (b"x-request-id", request_id)]
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": _BUSY.body})
 
     def _admitted(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """The name of the key, None where none is needed. Raises HttpError."""
