@@ -167,18 +167,29 @@ class FoundSpan(NamedTuple):
     score: float
 
 
+class Call(NamedTuple):
+    """A function call that a text asks for. arguments: as JSON, valid against the function's
+    schema. score: how likely exactly this call is asked for."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    score: float
+
+
 @dataclass(frozen=True, slots=True)
 class Extraction(Prediction):
     """An answer that marks spans of the text.
 
     label: the annotation's one name (`tasks.annotations`). score: how likely exactly this
     label and these spans are. text_label: of the whole text, None for a model without such
-    labels; alternatives: the next best ones. spans: in order.
+    labels; alternatives: the next best ones. spans: in order. calls: what a model that knows
+    functions would call, in the order of the text, () for none of them; None for other models.
     """
 
     text_label: str | None = None
     spans: tuple[FoundSpan, ...] = ()
     text: str = ""
+    calls: tuple[Call, ...] | None = None
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -203,8 +214,14 @@ class Extraction(Prediction):
                 }
                 for span in self.spans
             ],
+            **self._calls_json(),
             "alternatives": _pairs(self.alternatives),
         }
+
+    def _calls_json(self) -> dict[str, Any]:
+        if self.calls is None:
+            return {}
+        return {"calls": [{**call._asdict(), "score": round(call.score, 6)} for call in self.calls]}
 
     def differs(self, example: Mapping[str, Any], tolerance: float) -> str | None:
         if self.text_label != example.get("label"):
