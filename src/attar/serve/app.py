@@ -20,9 +20,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
 
 from attar.bundle import read_bundle
 from attar.errors import MissingExtraError, RecipeError
@@ -101,12 +103,22 @@ def make_app(settings: Settings, redact: Callable[[str], str] | None = None) -> 
                 expose_headers=["X-Request-Id", "Retry-After"],
             ),
         )
-    return Starlette(
+    return Application(
         routes=routes,
         middleware=middleware,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _http_error, Exception: _crash},
+        exception_handlers={HTTPException: _http_error},
     )
+
+
+class Application(Starlette):
+    """Without Starlette's own outermost layer, which answers what the gate has answered by then."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for made, args, kwargs in reversed(self.user_middleware):
+            app = made(app, *args, **kwargs)
+        return app
 
 
 class Serving(OrderlyServer):
@@ -233,8 +245,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
         405: ("method_not_allowed", "the route takes another method"),
     }.get(error.status_code, ("http_error", str(error.detail)))
     return HttpError(error.status_code, code, message, headers=error.headers).response()
-
-
-async def _crash(request: Request, error: Exception) -> Response:
-    log("error", request_id=getattr(request.state, "request_id", None), kind=type(error).__name__)
-    return HttpError(500, "internal_error", "the server failed on this request").response()

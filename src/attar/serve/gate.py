@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import re
 import secrets
 import sys
@@ -31,6 +32,9 @@ OPEN = frozenset({"/healthz", "/readyz", *page.OPEN})
 TURNED_AWAY = "(turned away)"  # as the route in the counters
 _BUSY = HttpError.busy(1).response()
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Random once a process and then counted: random for each request would be a call of the system.
+_MADE_HERE, _number = f"req_{secrets.token_hex(8)}", itertools.count()
+_encoder = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
@@ -183,8 +187,8 @@ class Gate:
 
 def log(event: str, **fields: Any) -> None:
     """One JSON object a line, on standard error."""
-    entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
-    sys.stderr.write(msgspec.json.encode({**entry, **fields}).decode() + "\n")
+    entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
+    sys.stderr.write(_encoder.encode(entry).decode() + "\n")
 
 
 def _presented(scope: Scope, headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -203,7 +207,7 @@ def _presented(scope: Scope, headers: Mapping[bytes, bytes]) -> bytes | None:
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if _SAFE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if _SAFE_ID.fullmatch(given) else f"{_MADE_HERE}{next(_number):08x}"
 
 
 def _template(scope: Scope) -> str:

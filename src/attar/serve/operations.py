@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from attar.serve.service import Asked, Service
 from attar.serve.wire import JSON, HttpError, read, reply
@@ -37,18 +38,31 @@ class Operation:
     tag: str = "attar"
 
     def route(self) -> Route:
-        async def endpoint(request: Request) -> Response:
-            service: Service = request.app.state.service
-            try:
-                body = None
-                if self.takes is not None:
-                    body = await read(request, self.takes, service.settings.limits.body_bytes)
-                found = await self.handler(service, request, body)
-            except HttpError as error:
-                return error.response()
-            return found if isinstance(found, Response) else reply(found)
+        return Route(self.path, _Endpoint(self), methods=[self.method], name=self.name)
 
-        return Route(self.path, endpoint, methods=[self.method], name=self.name)
+
+class _Endpoint:
+    """An operation as an ASGI application: Starlette's wrapping of functions into one would see
+    to exceptions, which the gate does for all routes at once."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        service: Service = request.app.state.service
+        takes, body = self._operation.takes, None
+        try:
+            if takes is not None:
+                body = await read(request, takes, service.settings.limits.body_bytes)
+            found = await self._operation.handler(service, request, body)
+        except HttpError as error:
+            return error.response()
+        return found if isinstance(found, Response) else reply(found)
 
 
 def asked(service: Service, request: Request, conversation: Sequence[Any] = ()) -> Asked:

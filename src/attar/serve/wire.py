@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 JSON = "application/json"
@@ -116,15 +116,16 @@ async def read_bytes(request: Request, most_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most_bytes:
         raise _too_long(most_bytes)
-    pieces, size = [], 0
-    try:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > most_bytes:
-                raise _too_long(most_bytes)
-            pieces.append(piece)
-    except ClientDisconnect:
-        raise HttpError(499, "client_gone", "gone before the body was whole") from None
+    pieces, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise HttpError(499, "client_gone", "gone before the body was whole")
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        size += len(piece)
+        if size > most_bytes:
+            raise _too_long(most_bytes)
+        pieces.append(piece)
     return b"".join(pieces)
 
 
