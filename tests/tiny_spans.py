@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,8 @@ def spans_onnx() -> bytes:
     return content.SerializeToString()
 
 
-def write_spans_bundle(path: Path) -> Path:
+def write_spans_bundle(path: Path, **keys: Any) -> Path:
+    """keys: of the manifest, replaced."""
     from attar.bundle import write_bundle
     from attar.tasks.extract import EXTRACT
 
@@ -60,6 +62,7 @@ def write_spans_bundle(path: Path) -> Path:
         "task": "extract",
         "capabilities": [*EXTRACT.capabilities],
         "task_settings": EXTRACT.settings(COLUMNS, None, threshold=0.5),
+        **keys,
     }
     write_bundle(path, manifest, {"model.onnx": spans_onnx(), "tokenizer.json": tiny_tokenizer()})
     return path

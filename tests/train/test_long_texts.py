@@ -20,6 +20,7 @@ from attar.passes.draft import write_draft
 from attar.passes.export_onnx import ExportOnnx
 from attar.plan.start import longest_text, most_windows, start_artifact
 from attar.runtime.predictor import load
+from attar.tasks import TASKS
 from attar.testing import check_bundle
 from attar.train import loop
 from attar.train.batches import in_parts
@@ -59,6 +60,25 @@ def test_torch_and_runtime_pool_alike(
     with torch.no_grad():
         again = model.head(torch.from_numpy(embedding)).numpy()
     np.testing.assert_allclose(again, logits, atol=1e-4)
+
+
+def test_torch_and_runtime_read_words_alike(
+    tiny_encoder: Path, tmp_path: Path, tiny_context: Context, float32: None
+) -> None:
+    columns = ("text: a", "text: b", "O", "B-thing", "I-thing")
+    torch.manual_seed(0)
+    (tmp_path / "spans").mkdir()
+    start_model(str(tiny_encoder), "extract", 5, 16, windows=5).save(tmp_path / "spans")
+    source = Artifact(tmp_path / "spans", "windowed spans")
+    logits, embedding = Model.load(source.folder).answer(TEXTS)
+    task = TASKS.get("extract")
+    exported = ExportOnnx().apply(source, tiny_context)
+    path = tiny_context.cache / "draft.attar"
+    write_draft(path, exported, task, task.settings(columns, None), "draft")
+    found = load(path).outputs(TEXTS)
+    assert np.isfinite(logits[2, 41]).all()  # "parcel", in the last of several windows
+    np.testing.assert_allclose(found["logits"], logits, atol=5e-3)  # half precision
+    np.testing.assert_allclose(found["embedding"], embedding, atol=1e-4)
 
 
 def test_parts_of_a_batch_add_up(

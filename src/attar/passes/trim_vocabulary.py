@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 
 from attar.errors import TeacherError
 from attar.passes import Artifact, Context, Pass
+from attar.runtime.windows import joined
 from attar.train.encoders import ConvolutionEncoder, TransformerEncoder, embedding_of
 from attar.train.models import Model
 
@@ -32,6 +33,7 @@ class TrimVocabulary(Pass):
     """pieces: how many to keep at most, None for all that the data uses."""
 
     name: ClassVar[str] = "trim_vocabulary"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("data",)
 
     pieces: int | None = None
@@ -39,7 +41,8 @@ class TrimVocabulary(Pass):
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         model = Model.load(source.folder)
         rows = (*context.dataset.train, *context.dataset.unlabeled)
-        tokenizer, kept = trim(model.tokenizer, (row.text for row in rows), self.pieces)
+        texts = (row.text for row in rows)
+        tokenizer, kept = trim(model.tokenizer, texts, self.pieces, model.windows)
         model.set_tokenizer(tokenizer)
         index = torch.tensor(kept)
         if isinstance(model.encoder, ConvolutionEncoder):
@@ -56,16 +59,17 @@ class TrimVocabulary(Pass):
 
 
 def trim(
-    tokenizer: Tokenizer, texts: Iterable[str], pieces: int | None
+    tokenizer: Tokenizer, texts: Iterable[str], pieces: int | None, windows: int = 1
 ) -> tuple[Tokenizer, list[int]]:
-    """The trimmed tokenizer, and for each new id the old one."""
+    """The trimmed tokenizer, and for each new id the old one. windows: that are read of a
+    text, whose pieces count."""
     state = json.loads(tokenizer.to_str())
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     names = {number: name for name, number in vocabulary.items()}
     seen: Counter[int] = Counter()
     characters: set[str] = {chr(c) for c in range(33, 127)}
     for encoding in tokenizer.encode_batch(list(texts)):
-        seen.update(encoding.ids)
+        seen.update(joined(encoding, windows))
     for number in seen:
         characters.update(names[number].removeprefix("##"))
     kept = _always_kept(state, vocabulary, characters)

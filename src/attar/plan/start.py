@@ -41,8 +41,6 @@ def longest_text(location: str, context: Context) -> Derived:
 def most_windows(location: str, longest: int, context: Context) -> Derived:
     """Windows of `longest` tokens that are read of a text: as many as 99.5 % of the train
     texts need, at most MOST_WINDOWS."""
-    if context.task.gold_kind == "spans":
-        return Derived(1, "words are read in one window; what is longer is cut")
     name, columns = context.task.name, len(context.columns)
     probe = start_model(location, name, columns, longest, MOST_WINDOWS)
     tokens = probe.tokens(row.text for row in context.dataset.train)

@@ -20,7 +20,7 @@ from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.reading import of_words, widened
-from attar.runtime.windows import cut, joined, pooled, set_windows, windows_in
+from attar.runtime.windows import cut, joined, joined_offsets, pooled, set_windows, windows_in
 from attar.tasks import TASKS
 from attar.tasks.words import Ids as WordIds
 from attar.types import Outputs, Prediction, Progress, Silent
@@ -220,9 +220,9 @@ class Predictor:
             clean = text[: self._max_characters].encode("utf-8", "replace").decode("utf-8")
             encoding = self._tokenizer.encode(clean)
         if self._reads_words:
-            return WordIds.of(
-                encoding.ids or [self._pad], encoding.offsets, text[: self._max_characters]
-            )
+            ids = joined(encoding, self._most_windows) or [self._pad]
+            offsets = joined_offsets(encoding, self._most_windows)
+            return WordIds.of(ids, offsets, text[: self._max_characters], self._max_length)
         return joined(encoding, self._most_windows) or [self._pad]
 
     def _encode_all(self, texts: Sequence[str], first: int) -> list[Ids]:
@@ -254,10 +254,13 @@ class Predictor:
             owner = np.array([i for i, _ in windows], dtype=np.int64)
             tokens = np.array([len(window) for _, window in windows], dtype=np.int64)
             outputs = {
-                name: pooled(values, owner, tokens, len(rows)) for name, values in outputs.items()
+                name: values
+                if self._reads_words and name == "logits"  # still to be read at words
+                else pooled(values, owner, tokens, len(rows))
+                for name, values in outputs.items()
             }
         if self._reads_words:
-            outputs = {**outputs, **of_words(outputs["logits"], rows)}
+            outputs = {**outputs, **of_words(outputs["logits"], rows, self._max_length)}
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:

@@ -13,23 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError
+from attar.runtime.windows import cut, pooled
 from attar.tasks.words import Ids, places
 from attar.types import Outputs
 
 
-def of_words(logits: NDArray[np.float32], rows: Sequence[list[int]]) -> Outputs:
-    """logits: of the text and of each token, (texts, 1 + tokens, columns). Gives `logits` of
-    the text and of each word, (texts, 1 + words, columns), and `words`, their places."""
+def of_words(
+    logits: NDArray[np.float32], rows: Sequence[list[int]], size: int | None = None
+) -> Outputs:
+    """logits: of the text and of each token, (windows, 1 + tokens, columns); texts have several
+    windows where they are longer than `size`. Gives `logits` of the text and of each word,
+    (texts, 1 + words, columns), and `words`, their places."""
     read = [row for row in rows if isinstance(row, Ids)]
-    if logits.ndim != 3 or len(read) != len(logits) or logits.shape[1] <= max(map(len, read)):
+    size = size or max(map(len, read))
+    tokens = [len(window) for row in read for window in cut(row, size)]
+    if logits.ndim != 3 or len(tokens) != len(logits) or logits.shape[1] <= max(tokens):
         raise BundleError(f"the model's output 'logits' has the shape {logits.shape}, not of words")
     most = max(len(row.starts) for row in read)
     found = np.full((len(read), 1 + most, logits.shape[2]), np.nan, np.float32)
-    found[:, 0] = logits[:, 0]
+    owner = np.array([i for i, row in enumerate(read) for _ in cut(row, size)], np.int64)
+    several = len(owner) > len(read)
+    text = logits[:, 0]
+    found[:, 0] = pooled(text, owner, np.array(tokens), len(read)) if several else text
     for i, row in enumerate(read):
         starts = np.array(row.starts, np.int64)
         known = np.flatnonzero(starts >= 0)
-        found[i, 1 + known] = logits[i, 1 + starts[known]]
+        window, token = np.divmod(starts[known], size)
+        found[i, 1 + known] = logits[np.searchsorted(owner, i) + window, 1 + token]
     return {"logits": found, "words": places([row.words for row in read])}
 
 

@@ -44,6 +44,14 @@ def joined(encoding: Encoding, most: int) -> list[int]:
     return ids
 
 
+def joined_offsets(encoding: Encoding, most: int) -> list[tuple[int, int]]:
+    """Where each of these ids stands in the text, end not included; empty where nowhere."""
+    offsets: list[tuple[int, int]] = encoding.offsets
+    for window in encoding.overflowing[: most - 1] if most > 1 else ():
+        offsets = offsets + window.offsets
+    return offsets
+
+
 def cut(ids: list[int], size: int) -> list[list[int]]:
     """The windows again; a text without tokens has one that is empty."""
     return [ids[start : start + size] for start in range(0, max(1, len(ids)), size)]

@@ -20,20 +20,24 @@ _SPLIT = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
 
 
 class Ids(list[int]):
-    """The token ids of a text that is read word by word. words: their places in `text`;
-    starts: of each word the number of its first token, -1 where the text was cut before it."""
+    """The token ids of a text that is read word by word, of a long one its windows in turn.
+    words: their places in `text`; starts: of each word the number of the token that it is read
+    at, -1 where the text was cut before it."""
 
     text: str
     words: list[Place]
     starts: list[int]
 
     @classmethod
-    def of(cls, ids: list[int], offsets: Sequence[Place], text: str) -> Ids:
-        """offsets: of each token in the text; empty ones for tokens that stand for no text."""
+    def of(
+        cls, ids: list[int], offsets: Sequence[Place], text: str, size: int | None = None
+    ) -> Ids:
+        """offsets: of each token in the text; empty ones for tokens that stand for no text.
+        size: tokens of a window, each but the last; None where there is one."""
         made = cls(ids)
         made.text = text
         made.words = words_of(text)
-        made.starts = starts_of(made.words, offsets)
+        made.starts = starts_in_windows(made.words, offsets, size or len(ids) or 1)
         return made
 
 
@@ -53,6 +57,29 @@ def starts_of(words: Sequence[Place], offsets: Sequence[Place]) -> list[int]:
         while token < count and (offsets[token][1] <= start or _empty(offsets[token])):
             token += 1
         starts.append(token if token < count and offsets[token][0] < end else -1)
+    return starts
+
+
+def starts_in_windows(words: Sequence[Place], offsets: Sequence[Place], size: int) -> list[int]:
+    """As `starts_of`, of windows of `size` tokens one after the other that overlap: each word
+    in that window which holds its beginning and in which it stands farthest from a cut. The
+    text's own beginning is none."""
+    count = len(offsets)
+    if count <= size:
+        return starts_of(words, offsets)
+    starts = [-1] * len(words)
+    far = [(False, -1)] * len(words)
+    for first in range(0, count, size):
+        window = offsets[first : first + size]
+        last = first + size >= count
+        for i, at in enumerate(starts_of(words, window)):
+            if at < 0:
+                continue
+            before = size if first == 0 else at
+            after = size if last else len(window) - 1 - at
+            found = (window[at][0] <= words[i][0], min(before, after))
+            if found > far[i]:
+                far[i], starts[i] = found, first + at
     return starts
 
 

@@ -18,8 +18,9 @@ from attar.tasks.words import Ids
 class TokenBatch:
     """rows: which examples, (batch,); input_ids and attention_mask: (windows, time); owner:
     (windows,), the place in `rows` of the text that a window belongs to. starts: for tasks
-    that read words, where the text (0) and each word's first token (from 1 on) are read,
-    (batch, 1 + words), -1 where there is none."""
+    that read words, where the text (of its first window) and each word are read among the
+    windows' places, of which each has 1 + time, one after the other: (batch, 1 + words), -1
+    where there is none."""
 
     rows: NDArray[np.int64]
     input_ids: Tensor
@@ -66,18 +67,24 @@ def pad(
         torch.from_numpy(ids),
         torch.from_numpy(mask),
         torch.from_numpy(owner),
-        _starts([tokens[row] for row in rows]),
+        _starts([tokens[row] for row in rows], owner, 1 + longest, size or longest),
     )
 
 
-def _starts(rows: Sequence[list[int]]) -> Tensor | None:
+def _starts(
+    rows: Sequence[list[int]], owner: NDArray[np.int64], width: int, size: int
+) -> Tensor | None:
+    """width: places of a padded window; size: tokens of a whole one."""
     read = [row.starts for row in rows if isinstance(row, Ids)]
     if not read:
         return None
     found = np.full((len(read), 1 + max(map(len, read))), -1, np.int64)
-    found[:, 0] = 0
+    first = np.searchsorted(owner, np.arange(len(read)))  # windows
+    found[:, 0] = first * width
     for i, starts in enumerate(read):
-        found[i, 1 : 1 + len(starts)] = [-1 if at < 0 else 1 + at for at in starts]
+        window, token = np.divmod(np.array(starts, np.int64), size)
+        places = (first[i] + window) * width + 1 + token
+        found[i, 1 : 1 + len(starts)] = np.where(token + window * size < 0, -1, places)
     return torch.from_numpy(found)
 
 

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from attar.files import write_atomically
-from attar.runtime.windows import joined, set_windows
+from attar.runtime.windows import joined, joined_offsets, set_windows
 from attar.tasks.words import Ids
 from attar.train.batches import TokenBatch, padded_batches
 from attar.train.encoders import Encoder, encoder_from_spec
@@ -81,7 +81,15 @@ class Model(nn.Module):
         texts = list(texts)
         if self.head.reads_words:
             pairs = zip(self.tokenizer.encode_batch(texts), texts, strict=True)
-            return [Ids.of(encoding.ids, encoding.offsets, text) for encoding, text in pairs]
+            return [
+                Ids.of(
+                    joined(encoding, self.windows),
+                    joined_offsets(encoding, self.windows),
+                    text,
+                    self.max_length,
+                )
+                for encoding, text in pairs
+            ]
         encodings = self.tokenizer.encode_batch_fast(texts)
         return [joined(encoding, self.windows) for encoding in encodings]
 
@@ -91,11 +99,20 @@ class Model(nn.Module):
         logits of text and words, (batch, 1 + words, columns), NaN where there is none."""
         logits, embedding = self(batch.input_ids, batch.attention_mask)
         if batch.starts is not None:
-            at = batch.starts[..., None]
-            read = logits.gather(1, at.clamp(min=0).expand(-1, -1, logits.shape[-1]))
-            return read.masked_fill(at < 0, float("nan")), embedding
+            read = logits.flatten(0, 1)[batch.starts.clamp(min=0)]  # (batch, 1 + words, columns)
+            read = read.masked_fill(batch.starts[..., None] < 0, float("nan"))
+            if len(batch.owner) == len(batch.rows):
+                return read, embedding
+            text, embedding = self._pooled(batch, logits[:, 0], embedding)
+            return torch.cat([text[:, None], read[:, 1:]], dim=1), embedding
         if len(batch.owner) == len(batch.rows):
             return logits, embedding
+        return self._pooled(batch, logits, embedding)
+
+    def _pooled(
+        self, batch: TokenBatch, logits: Tensor, embedding: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Means over the windows of each text: (windows, …) to (texts, …)."""
         tokens = batch.attention_mask.sum(dim=1).to(logits.dtype)
         shares = torch.zeros(len(batch.rows), len(tokens), dtype=logits.dtype)
         shares[batch.owner, torch.arange(len(tokens))] = tokens
