@@ -29,7 +29,7 @@ from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
 from attar.tasks.label_sets import labels_in
-from attar.types import LabelSet, Prediction
+from attar.types import Extraction, LabelSet, Prediction
 
 T = TypeVar("T")
 AnsweredBy = Literal["model", "fallback", "person", "nobody"]
@@ -49,20 +49,29 @@ class Asked(Struct, frozen=True):
 
 class Answer(Struct, frozen=True):
     """label: of whoever answered; the model's best guess where nobody did. note: why the
-    one who should have answered did not. named: the labels of a fallback that gives several."""
+    one who should have answered did not. named: the labels of a fallback that gives several;
+    marked: what a fallback marks in the text."""
 
     prediction: Prediction
     label: str
     answered_by: AnsweredBy
     note: str | None = None
     named: tuple[str, ...] | None = None
+    marked: Extraction | None = None
+
+    @property
+    def extraction(self) -> Extraction | None:
+        """What whoever answered marked; None from a model that marks nothing."""
+        if self.marked is not None:
+            return self.marked
+        return self.prediction if isinstance(self.prediction, Extraction) else None
 
     def to_json(self) -> dict[str, Any]:
-        found = self.prediction.to_json()
+        found = (self.extraction or self.prediction).to_json()
         if self.named is not None and isinstance(self.prediction, LabelSet):
             scores = dict((*self.prediction.labels, *self.prediction.alternatives))
             found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
-        elif self.answered_by == "fallback":
+        elif self.answered_by == "fallback" and self.extraction is None:
             found["label"] = self.label
         found["answered_by"] = self.answered_by
         if self.note:
@@ -106,7 +115,7 @@ class Service:
         wanted = " or ".join(capabilities)
         if name is None:
             for served in self.models.values():
-                if not set(capabilities).isdisjoint(served.predictor.capabilities):
+                if not set(capabilities).isdisjoint(served.capabilities):
                     return served
             raise HttpError(404, "model_not_found", f"no model here can {wanted}")
         served_name = self._names.get(name)
@@ -119,8 +128,8 @@ class Service:
                 param="model",
             )
         served = self.models[served_name]
-        if set(capabilities).isdisjoint(served.predictor.capabilities):
-            can = ", ".join(served.predictor.capabilities)
+        if set(capabilities).isdisjoint(served.capabilities):
+            can = ", ".join(served.capabilities)
             raise HttpError(
                 400, "no_such_capability", f"{name!r} cannot {wanted}; it can: {can}",
                 param="model",
