@@ -1,9 +1,10 @@
 """Requests and answers as JSON lines, in the form that `attar build` reads.
 
-A line has the `text`, and a `label` where somebody better than the model gave one: the large
-model it fell back to, or a person who corrected it. The model's own answers are under
-`predicted`, so that nothing is ever trained to repeat itself by accident. Lines with a label
-stand in one file, which is `train` data; the others beside it, which is `unlabeled` data.
+A line has the `text`, and a `label` or `spans` where somebody better than the model gave
+them: the large model it fell back to, or a person who corrected it. The model's own answers
+are under `predicted`, so that nothing is ever trained to repeat itself by accident. Lines with
+a label or spans stand in one file, which is `train` data; the others beside it, which is
+`unlabeled` data.
 
 Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
 is full they are lost and counted. Files are rotated by size. They are readable by their
@@ -173,7 +174,7 @@ class TrainingFiles:
 
     def offer(self, row: Mapping[str, Any], always: bool = False) -> None:
         """Write a row when there is time for it. always: whatever the sample says."""
-        (self._labeled if "label" in row else self._unlabeled).offer(row, always)
+        (self._labeled if "label" in row or "spans" in row else self._unlabeled).offer(row, always)
 
     def close(self) -> None:
         """Write what waits, and end."""

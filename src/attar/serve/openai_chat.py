@@ -17,12 +17,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from attar.serve.answer import Answer
 from attar.serve.chat_bodies import ChatRequest, Completion, Message
 from attar.serve.chat_said import logprobs, say
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked
 from attar.serve.served import ANSWERS, Served
-from attar.serve.service import Answer, Service
+from attar.serve.service import Service
 from attar.serve.wire import HttpError
 
 

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
+from attar.serve.answer import Answer
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked
 from attar.serve.served import Served
-from attar.serve.service import Answer, Service
+from attar.serve.service import Service
 from attar.serve.wire import HttpError
 from attar.tasks.label_sets import labels_in
 from attar.types import LabelSet, Prediction
@@ -30,6 +31,7 @@ class ModelEntry(Struct):
     task: str
     capabilities: list[str]
     labels: list[str]
+    span_labels: list[str]
     content_sha256: str
     size_bytes: int
     aliases: list[str]
@@ -106,6 +108,7 @@ def entry(served: Served) -> dict[str, Any]:
         "task": predictor.manifest["task"],
         "capabilities": list(predictor.capabilities),
         "labels": list(predictor.labels),
+        "span_labels": list(served.span_labels),
         "content_sha256": predictor.content_sha256,
         "size_bytes": served.bundle.size_bytes,
         "aliases": list(served.model.aliases),

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -22,17 +22,19 @@ from attar.runtime.cascade import (
     Secret,
     Spending,
 )
+from attar.serve import rows
+from attar.serve.answer import Answer
 from attar.serve.departures import Departures
 from attar.serve.metering import Metering
 from attar.serve.pulse import Pulse
 from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
+from attar.tasks.annotations import Span
 from attar.tasks.label_sets import labels_in
-from attar.types import Extraction, LabelSet, Prediction
+from attar.types import Prediction
 
 T = TypeVar("T")
-AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 
 
 class Asked(Struct, frozen=True):
@@ -45,38 +47,6 @@ class Asked(Struct, frozen=True):
     deadline: float
     patience_until: float | None = None
     conversation: tuple[Mapping[str, Any], ...] = ()
-
-
-class Answer(Struct, frozen=True):
-    """label: of whoever answered; the model's best guess where nobody did. note: why the
-    one who should have answered did not. named: the labels of a fallback that gives several;
-    marked: what a fallback marks in the text."""
-
-    prediction: Prediction
-    label: str
-    answered_by: AnsweredBy
-    note: str | None = None
-    named: tuple[str, ...] | None = None
-    marked: Extraction | None = None
-
-    @property
-    def extraction(self) -> Extraction | None:
-        """What whoever answered marked; None from a model that marks nothing."""
-        if self.marked is not None:
-            return self.marked
-        return self.prediction if isinstance(self.prediction, Extraction) else None
-
-    def to_json(self) -> dict[str, Any]:
-        found = (self.extraction or self.prediction).to_json()
-        if self.named is not None and isinstance(self.prediction, LabelSet):
-            scores = dict((*self.prediction.labels, *self.prediction.alternatives))
-            found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
-        elif self.answered_by == "fallback" and self.extraction is None:
-            found["label"] = self.label
-        found["answered_by"] = self.answered_by
-        if self.note:
-            found["note"] = self.note
-        return found
 
 
 class Service:
@@ -235,45 +205,24 @@ class Service:
     def record(self, served: Served, text: str, answer: Answer, asked: Asked) -> None:
         if self.capture is None:
             return
-        row: dict[str, Any] = {"text": text}
-        if answer.answered_by == "fallback":
-            row["label"] = answer.label if answer.named is None else list(answer.named)
-        row |= {
-            "predicted": answer.prediction.label,
-            "score": round(answer.prediction.score, 6),
-            "answered_by": answer.answered_by,
-            "model": served.name,
-            "content_sha256": served.predictor.content_sha256,
-            "request_id": asked.request_id,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        self.capture.offer(row)
+        self.capture.offer(rows.answered(served, text, answer) | _stamp(asked))
 
-    def correct(self, served: Served, text: str, label: str | list[str], asked: Asked) -> None:
-        """Record the label, or the set of labels, that a person gave. Raises HttpError where it
-        is not what the model gives, and without a capture file."""
+    def correct(
+        self,
+        served: Served,
+        text: str,
+        label: str | list[str] | None,
+        asked: Asked,
+        spans: Sequence[Span] | None = None,
+    ) -> None:
+        """Record the label, the set of labels or the spans that a person gave. Raises HttpError
+        where it is not what the model gives, and without a capture file."""
         if self.capture is None:
             raise HttpError(
                 409, "no_capture", "corrections are kept in the capture file, and none is set: "
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
-        if isinstance(label, list) and not served.gives_sets:
-            if len(label) != 1:
-                raise HttpError(
-                    409, "one_label", f"{served.name!r} gives a text one label, not {len(label)}",
-                    param="label",
-                )  # fmt: skip
-            label = label[0]
-        if isinstance(label, str) and served.gives_sets:
-            label = [label]
-        row = {
-            "text": text,
-            "label": label,
-            "answered_by": "person",
-            "model": served.name,
-            "request_id": asked.request_id,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
+        row = rows.corrected(served, text, label, spans) | _stamp(asked)
         self.capture.offer(row, always=True)
 
     async def close(self) -> None:
@@ -341,6 +290,11 @@ class Service:
         return PersonDesk(
             person.url, self.client, Secret(header) if header else None, person.deadline_ms / 1000
         )
+
+
+def _stamp(asked: Asked) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"request_id": asked.request_id, "time": now}
 
 
 def _milliseconds(wanted: str) -> float:

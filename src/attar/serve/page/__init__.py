@@ -27,7 +27,7 @@ from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
 from attar.serve.operations import Operation, asked
-from attar.serve.served import Served
+from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
 from attar.types import Prediction
@@ -40,7 +40,7 @@ FILES = {
         f"/page/{name}": name
         for name in (
             "style.css", "icon.svg", "app.js", "answer.js", "batch.js", "client.js", "compare.js",
-            "csv.js", "dom.js", "live.js", "report.js",
+            "correct.js", "csv.js", "dom.js", "live.js", "report.js", "spans.js",
         )
     },
 }  # fmt: skip
@@ -96,10 +96,11 @@ def routes() -> list[BaseRoute]:
 
 async def about(service: Service, request: Request, body: None) -> Any:
     """What the page must know of a model before it asks anything."""
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     settings, limits = served.bundle.manifest["task_settings"], service.settings.limits
     return {
         "labels": list(served.all_labels),
+        "span_labels": list(served.span_labels),
         "sets": served.gives_sets,
         "threshold": settings.get("threshold"),
         # Another measure than the score cannot be drawn beside it.
@@ -117,7 +118,7 @@ async def about(service: Service, request: Request, body: None) -> Any:
 
 
 async def report(service: Service, request: Request, body: None) -> Response:
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     headers = {"cache-control": "no-cache", **_guards(_report_policy())}
     if served.bundle.report is None:
         message = f"{served.name} holds no report: it is a draft, not a finished build"
@@ -132,7 +133,7 @@ async def report(service: Service, request: Request, body: None) -> Response:
 async def compare(service: Service, request: Request, body: Compared) -> Any:
     """Both are asked at once, whether the model abstains or not. Such an answer is not
     counted as one that saved the large model's price, and is not captured."""
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     service.check_texts([body.text], "text")
     (prediction, model_ms), fallback = await service.departures.unless_gone(
         request,

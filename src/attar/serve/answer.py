@@ -1,0 +1,43 @@
+"""What a text was answered with, and by whom."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from attar.types import Extraction, LabelSet, Prediction
+
+AnsweredBy = Literal["model", "fallback", "person", "nobody"]
+
+
+class Answer(Struct, frozen=True):
+    """label: of whoever answered; the model's best guess where nobody did. note: why the
+    one who should have answered did not. named: the labels of a fallback that gives several;
+    marked: what a fallback marks in the text."""
+
+    prediction: Prediction
+    label: str
+    answered_by: AnsweredBy
+    note: str | None = None
+    named: tuple[str, ...] | None = None
+    marked: Extraction | None = None
+
+    @property
+    def extraction(self) -> Extraction | None:
+        """What whoever answered marked; None from a model that marks nothing."""
+        if self.marked is not None:
+            return self.marked
+        return self.prediction if isinstance(self.prediction, Extraction) else None
+
+    def to_json(self) -> dict[str, Any]:
+        found = (self.extraction or self.prediction).to_json()
+        if self.named is not None and isinstance(self.prediction, LabelSet):
+            scores = dict((*self.prediction.labels, *self.prediction.alternatives))
+            found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
+        elif self.answered_by == "fallback" and self.extraction is None:
+            found["label"] = self.label
+        found["answered_by"] = self.answered_by
+        if self.note:
+            found["note"] = self.note
+        return found
