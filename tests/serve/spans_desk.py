@@ -43,6 +43,10 @@ ANSWERS = {
     BOOK: extraction(BOOK, "book_flight", ("two", "count"), ("Rome", "city"), ("Oslo", "city")),
     UNSURE: extraction(UNSURE, "play_music", ("Rome", "city"), score=0.2),
 }
+FUNCTIONS = [
+    {"name": "book", "parameters": {"type": "object", "properties": {"to": {"type": "string"}}}},
+    {"name": "notify", "parameters": {"type": "object", "properties": {}}},
+]
 CALLS = (Call("book", {"to": "Oslo", "seats": 2}, 0.8), Call("notify", {}, 0.7))
 
 
@@ -53,7 +57,8 @@ class Marking:
         self._real, self._calls = real, calls
         self.labels = tuple(labels)
         self.capabilities = ("spans", "embed", "calls") if calls else ("spans", "embed")
-        self.manifest = real.manifest | {"task_settings": SETTINGS | {"labels": [*labels]}}
+        settings = SETTINGS | {"labels": [*labels]} | ({"functions": FUNCTIONS} if calls else {})
+        self.manifest = real.manifest | {"task_settings": settings}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)

@@ -17,8 +17,9 @@ import contextlib
 import json
 import os
 import random
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full, Queue
@@ -99,7 +100,8 @@ class Capture:
     def _write(self, row: Mapping[str, Any]) -> None:
         try:
             if self._redact is not None:
-                row = {k: self._redacted(v) if k in TEXTS else v for k, v in row.items()}
+                hidden = {k: self._redacted(v) if k in TEXTS else v for k, v in row.items()}
+                row = _with_spans(row, hidden, self._redact)
             line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
             if self._file.closed:  # a rotation failed half-way
                 self._file = self._opened()
@@ -144,6 +146,38 @@ class Capture:
             return os.fdopen(os.open(self.path, APPEND, 0o600), "ab")
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def _with_spans(
+    row: Mapping[str, Any], hidden: Mapping[str, Any], redact: Callable[[str], str]
+) -> Mapping[str, Any]:
+    """The redacted row with its spans where they are now. Raises ValueError where one is not
+    found: what a row says wrongly would be learned."""
+    before, after = row.get("text"), hidden.get("text")
+    if not isinstance(before, str) or not isinstance(after, str) or before == after:
+        return hidden
+    found = dict(hidden)
+    if isinstance(found.get("spans"), list):
+        found["spans"] = _moved(found["spans"], before, after, redact)
+    guess = found.get("predicted")
+    if isinstance(guess, dict) and isinstance(guess.get("spans"), list):
+        found["predicted"] = {**guess, "spans": _moved(guess["spans"], before, after, redact)}
+    return found
+
+
+def _moved(
+    spans: Sequence[Mapping[str, Any]], before: str, after: str, redact: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Each span at the occurrence of its redacted text that is nearest to where it should be."""
+    found, least = [], 0
+    for span in spans:
+        quote = redact(before[span["start"] : span["end"]])
+        about = len(redact(before[: span["start"]]))
+        places = [m.start() for m in re.finditer(re.escape(quote), after) if m.start() >= least]
+        start = min(places, key=lambda at: abs(at - about))  # ValueError where there is none
+        least = start + len(quote)
+        found.append({**span, "start": start, "end": least})
+    return found
 
 
 def beside(path: Path) -> Path:

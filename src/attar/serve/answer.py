@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from attar.types import Extraction, LabelSet, Prediction
+from attar.runtime.quotes import Marked
+from attar.tasks.annotations import name_of
+from attar.types import Call, Extraction, FoundSpan, LabelSet, Prediction
 
 AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 
@@ -37,7 +40,31 @@ class Answer(Struct, frozen=True):
             found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
         elif self.answered_by == "fallback" and self.extraction is None:
             found["label"] = self.label
+        elif self.answered_by == "fallback" and self.marked is None:
+            # In words of its own: the guess of the model that abstained is not its answer.
+            found |= {"label": None, "spans": []} | ({"calls": []} if "calls" in found else {})
         found["answered_by"] = self.answered_by
         if self.note:
             found["note"] = self.note
         return found
+
+
+def marked_by_fallback(found: Marked, of_model: Extraction) -> Extraction:
+    """What a fallback marked, with the model's scores where it marked the same, else 0."""
+    label, spans = found.annotation
+    scores = {span[:3]: span.score for span in of_model.spans}
+    calls = None
+    if found.calls is not None:
+        known = of_model.calls or ()
+        calls = tuple(
+            Call(*call, next((one.score for one in known if one[:2] == call), 0.0))
+            for call in found.calls
+        )
+    return replace(
+        of_model,
+        label=name_of(label, spans),
+        text_label=label,
+        text_score=None,
+        spans=tuple(FoundSpan(*span, scores.get(span, 0.0)) for span in spans),
+        calls=calls,
+    )

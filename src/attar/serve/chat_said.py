@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
+from attar.runtime.quotes import plain
 from attar.serve.answer import Answer
 from attar.serve.chat_bodies import ChatRequest, Function, JsonSchema
 from attar.serve.openai_other import scores_of
 from attar.serve.schema_fill import CannotFillError, filled
 from attar.serve.served import Served
-from attar.serve.span_fill import NothingFoundError, SpanFilling, plain
+from attar.serve.span_fill import NothingFoundError, SpanFilling
 from attar.serve.wire import HttpError
 from attar.types import Extraction
 

@@ -45,8 +45,9 @@ from attar.version import __version__
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 INSTRUCTIONS = (
-    "Each tool is a small text classifier. An answer with abstained = true is a guess that "
-    "should not be relied on: decide yourself or ask. A model's card is its resource."
+    "Each tool is a small model that labels a text or marks spans in it. An answer with "
+    "abstained = true is a guess that should not be relied on: decide yourself or ask. A model's "
+    "card is its resource."
 )
 MEDIA = {CARD: ("card", "text/markdown"), REPORT: ("report", "application/json")}
 Context = ServerRequestContext[Any, Any]

@@ -12,7 +12,7 @@ from attar.serve.answer import Answer
 from attar.serve.served import Served
 from attar.serve.wire import HttpError
 from attar.tasks.annotations import Span
-from attar.types import Extraction, FoundSpan
+from attar.types import Extraction, FoundSpan, LabelSet, Prediction
 
 
 def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
@@ -24,16 +24,20 @@ def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
         else:
             row["label"] = answer.label if answer.named is None else list(answer.named)
     found = answer.prediction
-    predicted: Any = found.label
-    if isinstance(found, Extraction):
-        predicted = annotated(found.text_label, found.spans)
     return row | {
-        "predicted": predicted,
+        "predicted": predicted(found),
         "score": round(found.score, 6),
         "answered_by": answer.answered_by,
         "model": served.name,
         "content_sha256": served.predictor.content_sha256,
     }
+
+
+def predicted(found: Prediction) -> Any:
+    """The model's own answer: a label, a list of them, or a label and spans."""
+    if isinstance(found, Extraction):
+        return annotated(found.text_label, found.spans)
+    return list(found.named) if isinstance(found, LabelSet) else found.label
 
 
 def corrected(

@@ -12,6 +12,7 @@ from pathlib import Path
 from attar.bundle import Bundle, read_bundle
 from attar.errors import AttarError
 from attar.runtime.predictor import Predictor
+from attar.runtime.quotes import Marking
 from attar.serve.answering import AT_ONCE_S, Answering
 from attar.serve.metering import Metering
 from attar.serve.settings import Model, Settings
@@ -74,6 +75,15 @@ class Served:
     def span_labels(self) -> tuple[str, ...]:
         """What a span can be; empty for a model that marks none."""
         return tuple(self.predictor.manifest["task_settings"].get("span_labels") or ())
+
+    @property
+    def marking(self) -> Marking | None:
+        """What another must mark in its place; None where labels of texts are all it gives."""
+        if not self.span_labels:
+            return None
+        settings = self.predictor.manifest["task_settings"]
+        functions = (settings.get("functions") or ()) if "calls" in self.capabilities else None
+        return Marking(self.predictor.labels, self.span_labels, functions)
 
     @property
     def gives_sets(self) -> bool:

@@ -23,7 +23,7 @@ from attar.runtime.cascade import (
     Spending,
 )
 from attar.serve import rows
-from attar.serve.answer import Answer
+from attar.serve.answer import Answer, marked_by_fallback
 from attar.serve.departures import Departures
 from attar.serve.metering import Metering
 from attar.serve.pulse import Pulse
@@ -32,9 +32,13 @@ from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
 from attar.tasks.annotations import Span
 from attar.tasks.label_sets import labels_in
-from attar.types import Prediction
+from attar.types import Extraction, Prediction
 
 T = TypeVar("T")
+ABILITIES = {
+    "label": "give labels of texts", "spans": "mark spans", "calls": "call functions",
+    "embed": "give embeddings",
+}  # fmt: skip
 
 
 class Asked(Struct, frozen=True):
@@ -82,7 +86,7 @@ class Service:
     def find(self, name: str | None, *capabilities: str) -> Served:
         """The model of this name or alias, which must have one of the capabilities; without a
         name the first that has. Raises HttpError."""
-        wanted = " or ".join(capabilities)
+        wanted = " or ".join(ABILITIES.get(one, one) for one in capabilities)
         if name is None:
             for served in self.models.values():
                 if not set(capabilities).isdisjoint(served.capabilities):
@@ -177,13 +181,14 @@ class Service:
             try:
                 upstream = await self.chat(body, asked)
                 said = upstream["choices"][0]["message"].get("content") or ""
-                answer = Answer(answer.prediction, str(said), "fallback")
+                answer = _in_chat(served, answer.prediction, str(said))
             except (NoAnswerError, LookupError, TypeError, AttributeError) as error:
                 upstream = None
                 answer = Answer(answer.prediction, answer.label, "nobody", str(error))
         self.metering.count(served.name, answer.answered_by)
         # What a large model says at length is no label to learn from.
-        if answer.answered_by != "fallback" or answer.label in served.all_labels:
+        learned = answer.label in served.all_labels or answer.marked is not None
+        if answer.answered_by != "fallback" or learned:
             self.record(served, text, answer, asked)
         return answer, upstream
 
@@ -237,18 +242,22 @@ class Service:
     ) -> Answer:
         try:
             if served.model.on_abstain == "fallback":
-                label = await _patiently(self._label_of_large(served, text), asked)
-                named = labels_in(label) if served.gives_sets else None
-                return Answer(prediction, label, "fallback", named=named)
+                return await _patiently(self._of_large(served, text, prediction), asked)
             await _patiently(self._to_person(served, text, prediction, asked), asked)
             return Answer(prediction, prediction.label, "person")
         except NoAnswerError as error:
             self.metering.failures.labels(error.why).inc()
             return Answer(prediction, prediction.label, "nobody", str(error))
 
-    async def _label_of_large(self, served: Served, text: str) -> str:
+    async def _of_large(self, served: Served, text: str, prediction: Prediction) -> Answer:
         assert self.large is not None  # checked with the settings
-        return await self.large.label(text, served.all_labels, served.gives_sets)
+        if isinstance(prediction, Extraction) and served.marking is not None:
+            found = await self.large.mark(prediction.text, served.marking)
+            marked = marked_by_fallback(found, prediction)
+            return Answer(prediction, marked.label, "fallback", marked=marked)
+        label = await self.large.label(text, served.all_labels, served.gives_sets)
+        named = labels_in(label) if served.gives_sets else None
+        return Answer(prediction, label, "fallback", named=named)
 
     async def _to_person(
         self, served: Served, text: str, prediction: Prediction, asked: Asked
@@ -309,6 +318,15 @@ def _milliseconds(wanted: str) -> float:
 
 def _own(prediction: Prediction) -> Answer:
     return Answer(prediction, prediction.label, "nobody" if prediction.abstained else "model")
+
+
+def _in_chat(served: Served, prediction: Prediction, said: str) -> Answer:
+    """The large model's answer in its own words, which may hold spans in our form."""
+    marked = None
+    if isinstance(prediction, Extraction) and served.marking is not None:
+        found = served.marking.read(said, prediction.text)
+        marked = None if found is None else marked_by_fallback(found, prediction)
+    return Answer(prediction, marked.label if marked else said, "fallback", marked=marked)
 
 
 async def _patiently(answer: Coroutine[Any, Any, T], asked: Asked) -> T:

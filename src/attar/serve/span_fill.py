@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attar.runtime.quotes import ALL_SPANS, plain
 from attar.serve.schema_fill import (
     LABEL_NAMES,
     SCORE_NAMES,
@@ -25,7 +26,6 @@ from attar.serve.schema_fill import (
 )
 from attar.types import Call, Extraction, FoundSpan
 
-SPANS_NAMES = ("spans", "entities", "slots", "mentions", "annotations", "extractions")
 CALLS_NAMES = ("calls", "toolcalls", "functioncalls", "functions", "actions")
 TEXT_ROLE = ("text", "quote", "word", "value", "span", "mention", "name", "surface", "entity")
 LABEL_ROLE = ("label", "type", "entitygroup", "entitytype", "category", "tag", "kind", "entity")
@@ -75,7 +75,7 @@ class SpanFilling(Filling):
             label = self._labels.get(called.removesuffix("s"))
         if label is not None:
             return self._of_label(name, label, part, kinds, deep)
-        if "array" in kinds and called in SPANS_NAMES:
+        if "array" in kinds and called in ALL_SPANS:
             return self._all(
                 name, part, (self._item(name, s, deep) for s in self.found.spans), _as_span
             )
@@ -258,11 +258,6 @@ class SpanFilling(Filling):
 
 class _Label(str):
     """A name among several: one that a schema does not list is not asked for."""
-
-
-def plain(name: str) -> str:
-    """A name without what differs between ways to write it: toCity, to_city, to.city."""
-    return re.sub(r"[\W_]+", "", str(name).casefold()) or str(name)
 
 
 def _as_span(fill: Callable[[Any], Any]) -> Any:

@@ -170,14 +170,13 @@ async def _of_model(served: Served, text: str, asked: Asked) -> tuple[Prediction
 async def _of_fallback(service: Service, served: Served, text: str) -> dict[str, Any]:
     """fallback_usd: None where the settings hold no price."""
     if service.large is None:
-        answer = {"label": None, "note": NO_FALLBACK}
+        answer: dict[str, Any] = {"label": None, "note": NO_FALLBACK}
         return {"fallback": answer, "fallback_ms": None, "fallback_usd": None}
     paid: list[float] = []
     large = _counting(service.large, paid)
     started = time.perf_counter()
     try:
-        label = await large.label(text, served.all_labels, served.gives_sets)
-        answer = {"label": label, "note": None}
+        answer = await _asked_of(large, served, text)
     except NoAnswerError as error:
         service.metering.failures.labels(error.why).inc()
         answer = {"label": None, "note": str(error)}
@@ -188,6 +187,16 @@ async def _of_fallback(service: Service, served: Served, text: str) -> dict[str,
         "fallback_ms": round(1000 * (time.perf_counter() - started), 3),
         "fallback_usd": round(sum(paid), 9) if priced else None,
     }
+
+
+async def _asked_of(large: LargeModel, served: Served, text: str) -> dict[str, Any]:
+    if served.marking is None:
+        label = await large.label(text, served.all_labels, served.gives_sets)
+        return {"label": label, "note": None}
+    (of_text, spans), calls = await large.mark(text, served.marking)
+    shown = [{**span._asdict(), "text": text[span.start : span.end]} for span in spans]
+    called = None if calls is None else [{"name": n, "arguments": a} for n, a in calls]
+    return {"label": of_text, "spans": shown, "calls": called, "note": None}
 
 
 def _counting(large: LargeModel, paid: list[float]) -> LargeModel:

@@ -62,7 +62,7 @@ export function callsTable(calls) {
   const rows = calls.map((call) => [
     apart(call.name),
     make("code", {}, JSON.stringify(call.arguments)),
-    percent(call.score),
+    call.score === undefined ? "–" : percent(call.score), // another's have none
   ]);
   const caption = counted(calls.length, "function call");
   return table(caption, ["function", "arguments", "score"], rows, "calls");
