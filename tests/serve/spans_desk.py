@@ -3,6 +3,7 @@ here, as no bundle of the tests has labels of texts, several kinds of spans and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,7 @@ def marking(
     labels: Sequence[str] = LABELS,
     calls: bool = False,
     model: dict[str, Any] | None = None,
+    report: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Running:
     """A server of "trips", whose answers are those above. labels: of whole texts."""
@@ -90,6 +92,9 @@ def marking(
     server = serve(models={"trips": Model(path=str(path), **(model or {}))}, **settings)
     served = server.service.models["trips"]
     made: Any = Marking(served.predictor, labels, calls)
-    served.bundle = replace(served.bundle, manifest=made.manifest)
+    files = {**served.bundle.files, "report.json": json.dumps(report).encode()} if report else None
+    served.bundle = replace(
+        served.bundle, manifest=made.manifest, files=files or served.bundle.files
+    )
     served.answering.predictor = made
     return server

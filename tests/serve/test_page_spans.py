@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
-from attar.serve.settings import Capture
+from attar.serve.settings import Capture, Fallback
 from serve.spans_desk import BOOK, UNSURE, marking
 
 if TYPE_CHECKING:
@@ -159,3 +159,37 @@ def test_a_file_with_spans_is_downloaded(serve: Serve, visit, tmp_path: Path) ->
     ]  # fmt: skip
     assert json.loads(first[3])[0]["arguments"] == {"to": "Oslo", "seats": 2}
     assert second[3:] == ["[]", "0.2", "true", "nobody"]
+
+
+def test_wrong_answers_of_the_report_are_marked(serve: Serve, visit, tmp_path: Path) -> None:
+    gold = {"label": "book_flight", "spans": [{"start": 17, "end": 21, "label": "city"}]}
+    given = {"label": "play_music", "spans": [{"start": 2, "end": 5, "label": "artist"}]}
+    error = {"text": BOOK, "gold": "a", "label": "b", "score": 0.9,
+             "marked": {"gold": gold, "given": given}}  # fmt: skip
+    report = {"name": "trips", "task": "extract", "metrics": {"exact": 0.8, "accuracy": 0.9},
+              "certify_rows": 70, "errors": [error]}  # fmt: skip
+    shown: Page = visit(marking(serve, tmp_path, report=report).url)
+    shown.until("report-note", "80.0% right on 70 rows")
+    shown.until("weak", "right answer", "from Rome", "city", "artist")
+    assert shown.run("return document.querySelectorAll('#weak mark').length") == 2
+    shown["show-report"].click()
+    shown.until("show-report", "Hide the report")
+    shown.driver.switch_to.frame(shown.driver.find_element("css selector", "iframe"))
+    marks = shown.driver.find_elements("css selector", "mark")
+    shown.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", marks[0])
+    said = [mark.get_attribute("textContent") for mark in marks]
+    assert said == ["Rome (city)", "two (artist)"]
+    shown.driver.switch_to.default_content()
+    assert shown.complaints() == []
+
+
+def test_a_large_model_beside_it(serve: Serve, visit, tmp_path: Path, upstream) -> None:
+    upstream.script = [json.dumps({"label": "play_music", "spans": [
+        {"text": "Oslo", "label": "artist"}]})]  # fmt: skip
+    fallback = Fallback(url=upstream.url, model="large")
+    shown: Page = visit(marking(serve, tmp_path, fallback=fallback).url)
+    shown.until("both-note", "large")
+    type_in(shown, BOOK)
+    shown["ask-both"].click()
+    shown.until("compared", "book_flight", "play_music", "Oslo", "artist", "Quotes found again")
+    assert shown.run("return document.querySelectorAll('#compared mark').length") == 4
