@@ -182,14 +182,16 @@ class Extraction(Prediction):
 
     label: the annotation's one name (`tasks.annotations`). score: how likely exactly this
     label and these spans are. text_label: of the whole text, None for a model without such
-    labels; alternatives: the next best ones. spans: in order. calls: what a model that knows
-    functions would call, in the order of the text, () for none of them; None for other models.
+    labels; text_score: how likely it is by itself; alternatives: the next best ones. spans: in
+    order. calls: what a model that knows functions would call, in the order of the text, () for
+    none of them; None for other models.
     """
 
     text_label: str | None = None
     spans: tuple[FoundSpan, ...] = ()
     text: str = ""
     calls: tuple[Call, ...] | None = None
+    text_score: float | None = None
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from attar.serve.settings import Model, Settings
 
 if TYPE_CHECKING:
     from attar.serve.service import Service
+    from serve.page_desk import Page
     from serve.proxy_desk import Start
 
 
@@ -96,3 +98,33 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     with proxies(tmp_path) as begin:
         yield begin
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    paths = [shutil.which("chromium"), shutil.which("chromedriver")]
+    if None in paths:
+        pytest.skip("no Chromium: install Debian's packages chromium and chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = paths[0]
+    for flag in (
+        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+        "disable-background-networking", "disable-component-update", "disable-sync",
+        "disable-dev-shm-usage", "force-prefers-reduced-motion", "window-size=1000,900",
+        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ):  # fmt: skip
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(paths[1])
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Callable[[str], Page]:
+    """Open the page of a server in the browser."""
+    from serve.page_desk import Page
+
+    return lambda url: Page(chromium, url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attar.serve.app import OPERATIONS
-from attar.serve.settings import Capture
+from attar.serve.settings import Capture, Model
+from tiny_spans import write_spans_bundle
 
 if TYPE_CHECKING:
-    from serve.conftest import Serve
+    from serve.conftest import Running, Serve
 
 POSTED = [operation.path for operation in OPERATIONS if operation.method == "POST"]
 EXAMPLES = 150  # of each route
@@ -54,10 +56,15 @@ labels = st.sampled_from(
         {"anyOf": [{"$ref": "#/properties/label"}]},
         {"const": 1},
         {"type": "array"},
+        {"type": ["number", "null"], "minimum": 0},
+        {"type": "array", "items": {"type": "object", "properties": {"text": {"type": "string"}}}},
     ]
 )
+NAMES = st.sampled_from(["label", "score", "labels", "thing", "things", "spans", "calls"])
+offsets = st.sampled_from([0, 2, 5.0, 9, 1.5, 10**30])
+span = st.fixed_dictionaries({"start": offsets, "end": offsets, "label": texts}) | loose
 schemas = loose | st.fixed_dictionaries(
-    {"properties": st.dictionaries(st.sampled_from(["label", "score", "labels"]), labels | loose)},
+    {"properties": st.dictionaries(NAMES, labels | loose)},
     optional={"required": loose | st.lists(st.sampled_from(["label", "x"]), max_size=2)},
 )
 parts = st.fixed_dictionaries({"type": st.sampled_from(["text", "image_url"]), "text": texts})
@@ -79,6 +86,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "text": texts,
     "texts": st.lists(texts, max_size=3),
     "label": texts,
+    "spans": st.lists(span, max_size=2),
     "messages": st.lists(messages, max_size=3),
     "stream": st.booleans(),
     "stream_options": st.just({"include_usage": True}),
@@ -117,8 +125,21 @@ def bodies(path: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("path", POSTED)
-def test_bodies(serve: Serve, path: str, tmp_path: Any) -> None:
+def test_bodies(serve: Serve, path: str, tmp_path: Path) -> None:
     server = serve(capture=Capture(path=str(tmp_path / "capture.jsonl")))
+    assert posted(server, path) >= {200, 422}  # the strategy makes bodies of both kinds
+
+
+@pytest.mark.parametrize("path", [path for path in POSTED if "rerank" not in path])
+def test_bodies_for_a_model_that_marks_spans(serve: Serve, path: str, tmp_path: Path) -> None:
+    tiny = Model(path=str(write_spans_bundle(tmp_path / "things.attar")))
+    capture = Capture(path=str(tmp_path / "capture.jsonl"))
+    reached = posted(serve(models={"tiny": tiny}, capture=capture), path)
+    assert (200 in reached) is (path != "/classify")  # it has no labels of texts
+
+
+def posted(server: Running, path: str) -> set[int]:
+    """Post many bodies; returns the statuses of the answers."""
     reached = set()
 
     @quick
@@ -144,7 +165,7 @@ def test_bodies(serve: Serve, path: str, tmp_path: Any) -> None:
             assert int(response.headers["retry-after"]) >= 1
 
     ask()
-    assert reached >= {200, 422}  # the strategy makes bodies of both kinds
+    return reached
 
 
 def test_bytes_that_are_no_json(serve: Serve) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,66 +24,6 @@ if TYPE_CHECKING:
 def fallback() -> Iterator[Fallback]:
     with large_model() as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    paths = [shutil.which("chromium"), shutil.which("chromedriver")]
-    if None in paths:
-        pytest.skip("no Chromium: install Debian's packages chromium and chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = paths[0]
-    for flag in (
-        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-        "disable-background-networking", "disable-component-update", "disable-sync",
-        "disable-dev-shm-usage", "force-prefers-reduced-motion", "window-size=1000,900",
-        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):  # fmt: skip
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(paths[1])
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
-
-
-class Page:
-    """The page in a browser, asked for by the ids of its elements."""
-
-    def __init__(self, driver: Any, url: str) -> None:
-        self.driver = driver
-        driver.get_log("browser")
-        driver.get(url + "/")
-
-    def __getitem__(self, name: str) -> Any:
-        return self.driver.find_element("id", name)
-
-    def until(self, name: str, *parts: str) -> str:
-        """The text of an element, once it has all the parts. Their case is the page's."""
-        end = time.monotonic() + 15
-        while True:
-            text: str = self.run("return document.getElementById(arguments[0]).innerText", name)
-            if all(part in text for part in parts):
-                return text
-            assert time.monotonic() < end, f"{name}: {parts} not in {text!r}"
-            time.sleep(0.02)
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def type(self, *keys: str) -> None:
-        """Keys for whatever has the focus."""
-        self.driver.switch_to.active_element.send_keys(*keys)
-
-    def complaints(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Callable[[str], Page]:
-    """Open the page of a server in the browser."""
-    return lambda url: Page(chromium, url)
 
 
 def test_an_answer_follows_the_typing_and_an_abstention_is_said(serve: Serve, visit) -> None:
@@ -187,7 +126,7 @@ def test_a_correction_that_cannot_be_kept_says_why(serve: Serve, visit) -> None:
     shown["text"].send_keys(REFUND)
     shown.until("answer", "refund")
     shown.run("document.getElementById('right').value = 'cancel'")
-    shown["correct"].find_element("css selector", "button").click()
+    shown["save"].click()
     shown.until("corrected", "Not saved", "--capture")
 
 

@@ -69,3 +69,30 @@ def test_the_interval_is_wilsons() -> None:
     }.items():  # fmt: skip
         assert wilson(k, n) == pytest.approx((low, high), abs=5e-5)
     assert wilson(0, 0) == (0.0, 1.0) and wilson(5, 5)[1] == 1.0
+
+
+def test_a_shadow_that_marks_spans(start: Start, tmp_path: Path) -> None:
+    import json
+
+    from tiny_spans import write_spans_bundle
+
+    proxied = start(shadow=str(write_spans_bundle(tmp_path / "things.attar")))
+    said: list[Any] = [
+        {"spans": [{"text": "refund parcel", "label": "thing"}]},
+        {"thing": "refund parcel"},
+        {"thing": "refund"},
+        {"note": "no spans in it"},
+    ]
+    for one in said:
+        proxied.upstream.answer = answering(completion(json.dumps(one)))
+        proxied.chat("my refund parcel")
+    until = time.monotonic() + 10
+    while (figures := proxied.client.get("/_attar/shadow").json())["requests"] < 4:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert (figures["agreement"]["compared"], figures["agreement"]["agreed"]) == (3, 2)
+    rows = [*proxied.rows(), *proxied.rows("unlabeled")]
+    assert {json.dumps(row["predicted"]) for row in rows} == {
+        '{"spans": [{"start": 3, "end": 16, "label": "thing"}]}'
+    }
+    assert sorted(str(row["agrees"]) for row in rows) == ["False", "None", "True", "True"]

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
+from attar.bundle import read_bundle, write_bundle
 from attar.errors import RecipeError
 from attar.serve.app import _check
 from attar.serve.settings import Fallback, Model, Settings
@@ -25,17 +26,25 @@ def test_spans_of_texts(serve, tmp_path: Path) -> None:
     assert (span["start"], span["end"], span["text"]) == (5, 18, "refund parcel")
     embedding = client.post("/v1/embeddings", json={"model": "things", "input": "my refund"})
     assert embedding.status_code == 200
-    chat = {"model": "things", "messages": [{"role": "user", "content": "my refund"}]}
-    refused = client.post("/v1/chat/completions", json=chat)
-    assert refused.status_code == 400
-    assert "it can: spans, embed" in refused.json()["error"]["message"]
 
 
-def test_a_large_model_cannot_stand_in_for_spans(tmp_path: Path) -> None:
+def test_a_large_model_may_stand_in_for_spans(tmp_path: Path) -> None:
     path = str(write_spans_bundle(tmp_path / "things.attar"))
     settings = Settings(
         models={"things": Model(path, on_abstain="fallback")},
         fallback=Fallback("http://127.0.0.1:9/v1", "large"),
     )
-    with pytest.raises(RecipeError, match=r"models\.things.*spans"):
+    _check(settings)
+
+
+def test_nobody_else_is_asked_for_embeddings(tmp_path: Path) -> None:
+    path = tmp_path / "things.attar"
+    bundle = read_bundle(write_spans_bundle(path))
+    only = tmp_path / "only.attar"
+    write_bundle(only, {**bundle.manifest, "capabilities": ["embed"]}, bundle.files)
+    settings = Settings(
+        models={"only": Model(str(only), on_abstain="fallback")},
+        fallback=Fallback("http://127.0.0.1:9/v1", "large"),
+    )
+    with pytest.raises(RecipeError, match=r"models\.only.*nobody else.*\(embed\)"):
         _check(settings)

@@ -21,6 +21,7 @@ from attar.evaluate.teacher import teacher_labels
 from attar.evidence import Evidence
 from attar.metrics import expected_calibration_error
 from attar.runtime.predictor import Predictor
+from attar.tasks.annotations import annotation_in
 from attar.types import Answerer, Prediction, Progress, Row, Silent, Task
 
 SHOWN_ROWS = 12  # wrong answers and discordant rows that the bundle carries
@@ -201,9 +202,28 @@ class Examination:
                 "gold": self._shown(i, self.rows[i].label),
                 "label": self._shown(i, self.answers[i].label),
                 "score": round(self.answers[i].score, 4),
+                **self._marked(i),
             }
             for i in surest[:SHOWN_ROWS]
         ]
+
+    def _marked(self, i: int) -> dict[str, Any]:
+        """Gold and given label and spans by themselves, for what shows them in the text; nothing
+        where the text is shortened."""
+        if self.task.gold_kind != "spans" or len(self.rows[i].text) > SHOWN_CHARACTERS:
+            return {}
+        gold, given = (annotation_in(one.label) for one in (self.rows[i], self.answers[i]))
+        return {
+            "marked": {
+                name: {
+                    "label": one.label,
+                    "spans": [
+                        {"start": s.start, "end": s.end, "label": s.label} for s in one.spans
+                    ],
+                }
+                for name, one in (("gold", gold), ("given", given))
+            }
+        }
 
 
 def _spread(positions: NDArray[np.int64], count: int) -> list[int]:

@@ -1,9 +1,10 @@
 """Requests and answers as JSON lines, in the form that `attar build` reads.
 
-A line has the `text`, and a `label` where somebody better than the model gave one: the large
-model it fell back to, or a person who corrected it. The model's own answers are under
-`predicted`, so that nothing is ever trained to repeat itself by accident. Lines with a label
-stand in one file, which is `train` data; the others beside it, which is `unlabeled` data.
+A line has the `text`, and a `label` or `spans` where somebody better than the model gave
+them: the large model it fell back to, or a person who corrected it. The model's own answers
+are under `predicted`, so that nothing is ever trained to repeat itself by accident. Lines with
+a label or spans stand in one file, which is `train` data; the others beside it, which is
+`unlabeled` data.
 
 Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
 is full they are lost and counted. Files are rotated by size. They are readable by their
@@ -16,8 +17,9 @@ import contextlib
 import json
 import os
 import random
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full, Queue
@@ -98,7 +100,8 @@ class Capture:
     def _write(self, row: Mapping[str, Any]) -> None:
         try:
             if self._redact is not None:
-                row = {k: self._redacted(v) if k in TEXTS else v for k, v in row.items()}
+                hidden = {k: self._redacted(v) if k in TEXTS else v for k, v in row.items()}
+                row = _with_spans(row, hidden, self._redact)
             line = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
             if self._file.closed:  # a rotation failed half-way
                 self._file = self._opened()
@@ -145,6 +148,38 @@ class Capture:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
+def _with_spans(
+    row: Mapping[str, Any], hidden: Mapping[str, Any], redact: Callable[[str], str]
+) -> Mapping[str, Any]:
+    """The redacted row with its spans where they are now. Raises ValueError where one is not
+    found: what a row says wrongly would be learned."""
+    before, after = row.get("text"), hidden.get("text")
+    if not isinstance(before, str) or not isinstance(after, str) or before == after:
+        return hidden
+    found = dict(hidden)
+    if isinstance(found.get("spans"), list):
+        found["spans"] = _moved(found["spans"], before, after, redact)
+    guess = found.get("predicted")
+    if isinstance(guess, dict) and isinstance(guess.get("spans"), list):
+        found["predicted"] = {**guess, "spans": _moved(guess["spans"], before, after, redact)}
+    return found
+
+
+def _moved(
+    spans: Sequence[Mapping[str, Any]], before: str, after: str, redact: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Each span at the occurrence of its redacted text that is nearest to where it should be."""
+    found, least = [], 0
+    for span in spans:
+        quote = redact(before[span["start"] : span["end"]])
+        about = len(redact(before[: span["start"]]))
+        places = [m.start() for m in re.finditer(re.escape(quote), after) if m.start() >= least]
+        start = min(places, key=lambda at: abs(at - about))  # ValueError where there is none
+        least = start + len(quote)
+        found.append({**span, "start": start, "end": least})
+    return found
+
+
 def beside(path: Path) -> Path:
     """Where the rows without a label go: requests.unlabeled.jsonl beside requests.jsonl."""
     return path.with_name(f"{path.stem}.unlabeled{path.suffix}")
@@ -173,7 +208,7 @@ class TrainingFiles:
 
     def offer(self, row: Mapping[str, Any], always: bool = False) -> None:
         """Write a row when there is time for it. always: whatever the sample says."""
-        (self._labeled if "label" in row else self._unlabeled).offer(row, always)
+        (self._labeled if "label" in row or "spans" in row else self._unlabeled).offer(row, always)
 
     def close(self) -> None:
         """Write what waits, and end."""

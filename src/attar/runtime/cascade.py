@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from attar.runtime.quotes import Marked, Marking
 from attar.tasks.label_sets import name_of
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -134,10 +135,7 @@ class LargeModel:
             "temperature": 0,
         }
         answer = await self.chat(body)
-        try:
-            said = answer["choices"][0]["message"]["content"].strip()
-        except (KeyError, IndexError, TypeError, AttributeError):
-            raise NoAnswerError("no_label", "the fallback's answer has no text") from None
+        said = _content(answer).strip()
         if not several:
             return _known(said, known)
         if said.strip(AROUND).casefold() == none:
@@ -145,6 +143,15 @@ class LargeModel:
         if not said:
             raise NoAnswerError("no_label", "the fallback's answer is empty")
         return name_of(_known(line, known) for line in said.splitlines() if line.strip())
+
+    async def mark(self, text: str, marking: Marking) -> Marked:
+        """Spans of the text, and its label and calls where they are asked for. Raises
+        NoAnswerError."""
+        answer = await self.chat(marking.request(text))
+        found = marking.read(_content(answer), text)
+        if found is None:
+            raise NoAnswerError("no_label", "the fallback's answer is not the JSON asked for")
+        return found
 
     async def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The endpoint's answer to a chat completion, `model` put in. Raises NoAnswerError."""
@@ -222,6 +229,16 @@ class _MayPassError(Exception):
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
         self.after = after
+
+
+def _content(answer: Mapping[str, Any]) -> str:
+    try:
+        said = answer["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        said = None
+    if not isinstance(said, str):
+        raise NoAnswerError("no_label", "the fallback's answer has no text")
+    return said
 
 
 def _known(said: str, known: Mapping[str, str]) -> str:

@@ -37,6 +37,7 @@ from attar.serve.metering import Metering
 from attar.serve.openapi import describe
 from attar.serve.operations import Operation
 from attar.serve.pulse import Pulse
+from attar.serve.served import ANSWERS
 from attar.serve.service import Service
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError, reply
@@ -177,10 +178,10 @@ def _check(settings: Settings) -> None:
     """Open what will be opened: one clear error now, and none inside the event loop."""
     for name, model in settings.models.items():
         can = read_bundle(model.path).manifest["capabilities"]
-        if model.on_abstain == "fallback" and "label" not in can:
+        if model.on_abstain != "return" and set(ANSWERS).isdisjoint(can):
             raise RecipeError(
-                f'models.{name}: on_abstain = "fallback": a large model is asked for labels, and '
-                'this model gives spans. Take "person" or "return".'
+                f"models.{name}: on_abstain = {model.on_abstain!r}: nobody else can be asked for "
+                f'what this model gives ({", ".join(can)}). Take "return".'
             )
     if settings.fallback is not None:
         secret(settings.fallback.api_key_env, "fallback.api_key_env")

@@ -3,7 +3,8 @@
 The client sends `{"text": "where is my", "final": false}` whenever it knows more of the text,
 the whole of it so far. Only the newest text is answered; what a newer one has overtaken is
 skipped, so that answers never lag behind. Each answer names the `sequence` of the message
-it is for (its number from 1), and is `stable` when the last answers had the same label.
+it is for (its number from 1), and is `stable` when the last answers had the same label, or the
+same label and spans.
 `"final": true` ends an utterance: its answer goes the whole way, through the fallback too.
 The model is named in the address: `/v1/stream?model=desk`.
 """
@@ -20,7 +21,7 @@ from msgspec import Struct
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from attar.serve.gate import log
-from attar.serve.served import Served
+from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
 
@@ -76,7 +77,7 @@ async def stream(websocket: WebSocket) -> None:
     key = [p for p in websocket.scope.get("subprotocols", ()) if p.startswith("attar.key.")]
     await websocket.accept(subprotocol=key[0] if key else None)
     try:
-        served = service.find(websocket.query_params.get("model"), "label")
+        served = service.find(websocket.query_params.get("model"), *ANSWERS)
         utterance = Utterance()
         answering = asyncio.create_task(_answer(service, served, websocket, utterance))
         try:
@@ -117,7 +118,7 @@ async def _answer(
         sequence, partial = await utterance.take()
         asked = service.asked(f"{request_id}.{sequence}", {})
         try:
-            found = await _answered(service, served, partial, asked)
+            found, label = await _answered(service, served, partial, asked)
         except HttpError as error:
             await _send(websocket, {"sequence": sequence, **error.to_json()})
             continue
@@ -126,24 +127,25 @@ async def _answer(
             failed = HttpError(500, "internal_error", "the server failed on this text")
             await _send(websocket, {"sequence": sequence, **failed.to_json()})
             continue
-        label = None if found["abstained"] else str(found.get("label", found.get("labels")))
         found |= {
             "sequence": sequence,
             "final": partial.final,
-            "stable": utterance.stable(label, partial.final),
+            "stable": utterance.stable(None if found["abstained"] else label, partial.final),
         }
         await _send(websocket, found)
 
 
 async def _answered(
     service: Service, served: Served, partial: Partial, asked: Asked
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], str]:
+    """The answer, and its one name: spans are part of it where the model marks some."""
     if partial.final:
         (answer,) = await service.predict(served, [partial.text], asked)
-        return answer.to_json()
+        return answer.to_json(), answer.label
     (prediction,) = await served.answering.answer([partial.text], "label", asked.deadline)
     found: dict[str, Any] = prediction.to_json()
-    return {**found, "answered_by": "nobody" if prediction.abstained else "model"}
+    by = "nobody" if prediction.abstained else "model"
+    return {**found, "answered_by": by}, prediction.label
 
 
 async def _send(websocket: WebSocket, content: Any) -> None:

@@ -32,20 +32,22 @@ from attar.bundle import CARD, REPORT
 from attar.errors import AttarError
 from attar.registry import did_you_mean
 from attar.serve import native
+from attar.serve.answer import Answer
 from attar.serve.gate import OPEN, Gate
 from attar.serve.mcp_tools import Offered, describe, offered_by
 from attar.serve.metering import Metering
 from attar.serve.native import Texts
 from attar.serve.served import Served
-from attar.serve.service import Answer, Service
+from attar.serve.service import Service
 from attar.serve.settings import Settings
 from attar.serve.wire import HttpError
 from attar.version import __version__
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 INSTRUCTIONS = (
-    "Each tool is a small text classifier. An answer with abstained = true is a guess that "
-    "should not be relied on: decide yourself or ask. A model's card is its resource."
+    "Each tool is a small model that labels a text or marks spans in it. An answer with "
+    "abstained = true is a guess that should not be relied on: decide yourself or ask. A model's "
+    "card is its resource."
 )
 MEDIA = {CARD: ("card", "text/markdown"), REPORT: ("report", "application/json")}
 Context = ServerRequestContext[Any, Any]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import mcp_types as types
 
 from attar.serve.answering import Want
-from attar.serve.served import Served
+from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Service
 from attar.serve.settings import Limits
 
@@ -35,7 +35,7 @@ def offered_by(service: Service, embed: bool) -> dict[str, Offered]:
     for served in service.models.values():
         capabilities = served.predictor.capabilities
         name = _valid(served.name, lambda name: name in found or f"{name}_embed" in found)
-        if "label" in capabilities:
+        if not set(ANSWERS).isdisjoint(capabilities):
             found[name] = Offered(name, served, "label")
         if embed and "embed" in capabilities:
             found[f"{name}_embed"] = Offered(f"{name}_embed", served, "embed")
@@ -72,21 +72,33 @@ def describe(tool: Offered, limits: Limits) -> types.Tool:
 
 def _description(served: Served) -> str:
     settings = served.bundle.manifest["task_settings"]
-    many = "label_thresholds" in settings
-    what = "names the labels that apply to it, any number of" if many else "names one of"
-    parts = [
-        f"Reads a text and {what} {len(served.predictor.labels)} labels: "
-        f"{_cut(served.predictor.labels)}."
-    ]
+    parts = ["Reads a text and " + ", and ".join(_abilities(served)) + "."]
     if settings.get("threshold") is None:
         parts.append("It never abstains: it was built without a threshold for that.")
     else:
         fits = " or the text fits none of them" if settings.get("out_of_scope") else ""
+        names = "marks" if served.span_labels else "names"
         parts.append(
             f"It abstains where it is not sure{fits}: abstained is true then, and what it "
-            "names is a guess that should not be relied on."
+            f"{names} is a guess that should not be relied on."
         )
     return " ".join([*parts, "Give text for one text, texts for several."])
+
+
+def _abilities(served: Served) -> list[str]:
+    settings = served.bundle.manifest["task_settings"]
+    labels, found = served.predictor.labels, []
+    if labels or not served.span_labels:
+        many = "label_thresholds" in settings
+        what = "names the labels that apply to it, any number of" if many else "names one of"
+        found.append(f"{what} {len(labels)} labels: {_cut(labels)}")
+    if served.span_labels:
+        kinds = "one kind" if len(served.span_labels) == 1 else f"{len(served.span_labels)} kinds"
+        found.append(f"marks spans of {kinds} in it: {_cut(served.span_labels)}")
+    if "calls" in served.capabilities:
+        functions = [str(one["name"]) for one in settings.get("functions") or ()]
+        found.append(f"says which functions it asks to call: {_cut(functions)}")
+    return found
 
 
 def _cut(labels: Sequence[str]) -> str:
@@ -131,10 +143,45 @@ _SCORED = {
 }
 
 
+_SPANS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "label": {"type": "string"},
+            "start": {"type": "integer", "description": "In code points."},
+            "end": {"type": "integer", "description": "Not included."},
+            "score": _SCORE,
+        },
+        "required": ["text", "label", "start", "end", "score"],
+    },
+    "description": "Parts of the text, in order.",
+}
+_CALLS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "arguments": {"type": "object"},
+            "score": _SCORE,
+        },
+        "required": ["name", "arguments", "score"],
+    },
+    "description": "Functions that the text asks to call, in its order.",
+}
+
+
 def _output_schema(served: Served) -> dict[str, Any]:
     """Labels are not listed: a client keeps the schema, and a reload may change them."""
     many = "label_thresholds" in served.bundle.manifest["task_settings"]
-    label = {"labels": _SCORED} if many else {"label": {"type": "string"}}
+    nullable = ["string", "null"] if served.span_labels else "string"
+    label: dict[str, Any] = {"labels": _SCORED} if many else {"label": {"type": nullable}}
+    if served.span_labels:
+        label["spans"] = _SPANS
+    if "calls" in served.capabilities:
+        label["calls"] = _CALLS
     properties: dict[str, Any] = {
         **label,
         "score": {**_SCORE, "description": "How sure the model is."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -9,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from attar.serve.operations import Operation, asked
-from attar.serve.served import Served
+from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
+from attar.tasks.annotations import Span
 from attar.version import __version__
 
 Score = Annotated[float, Meta(ge=0, le=1)]
@@ -28,7 +30,18 @@ class Texts(Struct, forbid_unknown_fields=True):
 
 
 Named = Annotated[str, Meta(min_length=1)]
-MOST_LABELS = 1_000  # of one text
+MOST_LABELS = MOST_SPANS = 1_000  # of one text
+LABEL_OR_SPANS = Meta(
+    extra_json_schema={
+        "anyOf": [
+            {
+                "required": ["label"],
+                "properties": {"label": {"anyOf": [{"type": "string"}, {"type": "array"}]}},
+            },
+            {"required": ["spans"]},
+        ]
+    }
+)
 
 
 class FoundSpan(Struct):
@@ -41,9 +54,19 @@ class FoundSpan(Struct):
     score: Score
 
 
+class CalledFunction(Struct):
+    """A function call that the text asks for; arguments are valid against the function's schema."""
+
+    name: str
+    arguments: dict[str, Any]
+    score: Score
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
-    did; null from a model that only marks spans. score: of the model. answered_by: model,
+    did; null from a model that only marks spans. spans, calls: from a model that marks spans, or
+    knows functions; what a fallback marks has the model's scores, 0 where it has none. score: of
+    the model. answered_by: model,
     fallback, person (asked, not yet answered) or nobody (the model abstained). note: why
     nobody else answered."""
 
@@ -54,6 +77,7 @@ class Answered(Struct):
     label: str | UnsetType | None = UNSET
     labels: list[tuple[str, Score]] | UnsetType = UNSET
     spans: list[FoundSpan] | UnsetType = UNSET
+    calls: list[CalledFunction] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 
@@ -63,12 +87,26 @@ class Answers(Struct):
     answers: list[Answered]
 
 
+# JSON Schema calls 5.0 an integer; `wire` sees to that only for fields of the body itself.
+Offset = Annotated[float, Meta(ge=0, extra_json_schema={"type": "integer"})]
+
+
+class MarkedSpan(Struct, forbid_unknown_fields=True):
+    """A part of the text and what it is. start, end: code points, end not included."""
+
+    start: Offset
+    end: Offset
+    label: Named
+
+
 class Correction(Struct, forbid_unknown_fields=True):
-    """What a person says the label of a text is; a list for a model that gives a text several,
-    an empty one where none fits."""
+    """What a person says of a text. label: a list for a model that gives a text several, an empty
+    one where none fits. spans: all of them, for a model that marks spans; empty where there are
+    none."""
 
     text: str
-    label: Named | Annotated[list[Named], Meta(max_length=MOST_LABELS)]
+    label: Named | Annotated[list[Named], Meta(max_length=MOST_LABELS)] | UnsetType | None = UNSET
+    spans: Annotated[list[MarkedSpan], Meta(max_length=MOST_SPANS)] | UnsetType = UNSET
 
 
 class Taken(Struct):
@@ -90,7 +128,7 @@ class ReportAnswer(Struct):
 
 
 async def predict(service: Service, request: Request, body: Texts) -> Any:
-    served = service.find(request.path_params["model"], "label", "spans")
+    served = service.find(request.path_params["model"], *ANSWERS)
     if (body.text is UNSET) == (body.texts is UNSET):
         raise HttpError(422, "invalid_field", "give either text or texts", param="text")
     texts = [body.text] if isinstance(body.text, str) else body.texts
@@ -107,10 +145,34 @@ async def predict(service: Service, request: Request, body: Texts) -> Any:
 
 
 async def correct(service: Service, request: Request, body: Correction) -> Any:
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     service.check_texts([body.text], "text")
-    service.correct(served, body.text, body.label, asked(service, request))
+    spans: list[Span] | None = None
+    if body.spans is not UNSET:  # no offset matters to a model that marks nothing
+        spans = _spans_of(body.text, body.spans) if served.span_labels else []
+    label = None if body.label is UNSET else body.label
+    service.correct(served, body.text, label, asked(service, request), spans)
     return {"taken": True}
+
+
+def _spans_of(text: str, given: list[MarkedSpan]) -> list[Span]:
+    """The spans in order. Raises HttpError for what is no part of the text, or overlaps."""
+    spans = []
+    for number, one in enumerate(given):
+        inside = one.start.is_integer() and one.end.is_integer() and one.start < one.end
+        if not inside or one.end > len(text):
+            raise HttpError(
+                400, "not_in_text", f"spans[{number}]: {one.start:g} to {one.end:g} is no part of "
+                f"a text of {len(text):,} characters. Count code points from 0, the end not "
+                "included.", param="spans",
+            )  # fmt: skip
+        spans.append(Span(int(one.start), int(one.end), one.label))
+    spans.sort()
+    for before, after in pairwise(spans):
+        if after.start < before.end:
+            both = f"{before.start} to {before.end} and {after.start} to {after.end}"
+            raise HttpError(400, "spans_overlap", f"spans {both} overlap", param="spans")
+    return spans
 
 
 async def report(service: Service, request: Request, body: None) -> Any:
@@ -141,7 +203,7 @@ async def metrics(service: Service, request: Request, body: None) -> Response:
 def _named(service: Service, request: Request) -> Served:
     name = request.path_params["model"]
     served = next((s for s in service.models.values() if s.name == name), None)
-    return served or service.find(name, "label")
+    return served or service.find(name, *ANSWERS, "embed")
 
 
 _TEXT = {"text": "where is my parcel?"}
@@ -160,8 +222,8 @@ OPERATIONS = (
     ),
     Operation(
         "POST", "/v1/models/{model}/corrections", "correct",
-        "Say what the label of a text is: it goes into the capture file.",
-        correct, Correction, Taken, errors=(*ASKING, 409),
+        "Say what the label of a text is, or its spans are: it goes into the capture file.",
+        correct, Annotated[Correction, LABEL_OR_SPANS], Taken, errors=(*ASKING, 409),
         example={"text": "where is my parcel?", "label": "order_status"},
     ),
     Operation(

@@ -11,14 +11,16 @@ import uuid
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
 from attar.serve.native import ASKING, FILLED, Score
 from attar.serve.openai_other import scores_of
 from attar.serve.operations import Operation, asked
+from attar.serve.served import ANSWERS
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
+from attar.types import Extraction
 
 Text = TypeVar("Text", bound=str | list[str])
 Inputs = str | Annotated[list[str], FILLED]
@@ -58,8 +60,15 @@ class TeiRequest(Struct):
 
 
 class Scored(Struct):
-    label: str
+    """A label and its score; of a model that marks spans a span, as token classification has it
+    in Hugging Face's form. start, end: code points, end not included."""
+
     score: Score
+    label: str | UnsetType = UNSET
+    entity_group: str | UnsetType = UNSET
+    word: str | UnsetType = UNSET
+    start: int | UnsetType = UNSET
+    end: int | UnsetType = UNSET
 
 
 class ClassifyRequest(Struct):
@@ -123,14 +132,17 @@ async def embed(service: Service, request: Request, body: EmbedRequest) -> Any:
 
 
 async def tei_predict(service: Service, request: Request, body: TeiRequest) -> Any:
-    served = service.find(body.model, "label")
+    served = service.find(body.model, *ANSWERS)
     texts = [_single(one) for one in _listed(body.inputs)]
     service.check_texts(texts, "inputs")
     answers = await service.departures.unless_gone(
         request, service.predict(served, texts, asked(service, request))
     )
-    found = []
+    found: list[list[dict[str, Any]]] = []
     for answer in answers:
+        if answer.extraction is not None:
+            found.append(_entities(answer.extraction))
+            continue
         scores = scores_of(answer.prediction).items()
         found.append(
             [
@@ -152,7 +164,8 @@ async def classify(service: Service, request: Request, body: ClassifyRequest) ->
     data = []
     for index, answer in enumerate(answers):
         scores = scores_of(answer.prediction)
-        label = None if answer.answered_by in ("nobody", "person") else answer.label
+        given = answer.label if answer.extraction is None else answer.extraction.text_label
+        label = None if answer.answered_by in ("nobody", "person") else given
         probs = [scores.get(name, 0.0) for name in labels]
         data.append({"index": index, "label": label, "probs": probs, "num_classes": len(labels)})
     read = sum(served.predictor.count_tokens(text) for text in texts)
@@ -194,6 +207,20 @@ async def rerank(service: Service, request: Request, body: RerankRequest) -> Any
     return {"id": f"rerank-{uuid.uuid4().hex}", "model": served.name, "results": results}
 
 
+def _entities(found: Extraction) -> list[dict[str, Any]]:
+    """Spans in the form of Hugging Face's token classification."""
+    return [
+        {
+            "entity_group": span.label,
+            "score": span.score,
+            "word": found.text[span.start : span.end],
+            "start": span.start,
+            "end": span.end,
+        }
+        for span in found.spans
+    ]
+
+
 def unit(rows: Any) -> Any:
     """Each row to length 1; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -225,7 +252,8 @@ OPERATIONS = (
     Operation("POST", "/embed", "tei_embed", "Embeddings, as Text Embeddings Inference.",
               embed, EmbedRequest, list[list[float]], errors=ASKING, tag="TEI, vLLM, Cohere",
               example={"inputs": ["where is my parcel?"]}),
-    Operation("POST", "/predict", "tei_predict", "Labels, as Text Embeddings Inference.",
+    Operation("POST", "/predict", "tei_predict", "Labels, or spans as entities, as Text Embeddings "
+              "Inference.",
               tei_predict, TeiRequest, list[Scored | list[Scored]], errors=ASKING,
               tag="TEI, vLLM, Cohere", example={"inputs": "where is my parcel?"}),
     Operation("POST", "/classify", "vllm_classify", "Labels, as vLLM.",

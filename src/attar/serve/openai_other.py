@@ -1,7 +1,7 @@
 """OpenAI's /v1/models, /v1/embeddings and /v1/moderations.
 
-Moderations answer with the model's own labels as categories: `flagged` where it names one
-and does not abstain. Reference: OpenAI's API reference.
+Moderations answer with the model's own labels as categories, those of its spans too: `flagged`
+where it names one and does not abstain. Reference: OpenAI's API reference.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
+from attar.serve.answer import Answer
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked
-from attar.serve.served import Served
-from attar.serve.service import Answer, Service
+from attar.serve.served import ANSWERS, Served
+from attar.serve.service import Service
 from attar.serve.wire import HttpError
 from attar.tasks.label_sets import labels_in
-from attar.types import LabelSet, Prediction
+from attar.types import Extraction, LabelSet, Prediction
 
 
 class ModelEntry(Struct):
@@ -30,6 +31,7 @@ class ModelEntry(Struct):
     task: str
     capabilities: list[str]
     labels: list[str]
+    span_labels: list[str]
     content_sha256: str
     size_bytes: int
     aliases: list[str]
@@ -106,6 +108,7 @@ def entry(served: Served) -> dict[str, Any]:
         "task": predictor.manifest["task"],
         "capabilities": list(predictor.capabilities),
         "labels": list(predictor.labels),
+        "span_labels": list(served.span_labels),
         "content_sha256": predictor.content_sha256,
         "size_bytes": served.bundle.size_bytes,
         "aliases": list(served.model.aliases),
@@ -155,7 +158,7 @@ async def embeddings(service: Service, request: Request, body: EmbeddingRequest)
 
 
 async def moderations(service: Service, request: Request, body: ModerationRequest) -> Any:
-    served = service.find(body.model, "label")
+    served = service.find(body.model, *ANSWERS)
     texts = _texts(body.input)
     service.check_texts(texts, "input")
     answers = await service.departures.unless_gone(
@@ -170,13 +173,14 @@ async def moderations(service: Service, request: Request, body: ModerationReques
 
 def _moderation(served: Served, answer: Answer) -> dict[str, Any]:
     prediction = answer.prediction
-    scores = dict.fromkeys(served.predictor.labels, 0.0) | scores_of(prediction)
+    known = (*served.predictor.labels, *served.span_labels)
+    scores = dict.fromkeys(known, 0.0) | scores_of(prediction)
+    if isinstance(prediction, Extraction):
+        for span in prediction.spans:
+            scores[span.label] = max(scores[span.label], span.score)
     named: tuple[str, ...] = ()
-    if answer.answered_by == "model":
-        named = prediction.named
-    elif answer.answered_by == "fallback":
-        several = isinstance(prediction, LabelSet)
-        named = labels_in(answer.label) if several else (answer.label,)
+    if answer.answered_by in ("model", "fallback"):
+        named = _named(answer)
     return {
         "flagged": bool(named),
         "categories": {label: label in named for label in scores},
@@ -185,13 +189,29 @@ def _moderation(served: Served, answer: Answer) -> dict[str, Any]:
     }
 
 
+def _named(answer: Answer) -> tuple[str, ...]:
+    """The labels that whoever answered gave, to the text or to a part of it."""
+    found = answer.extraction
+    if found is not None:
+        of_text = () if found.text_label is None else (found.text_label,)
+        return (*of_text, *(span.label for span in found.spans))
+    if answer.answered_by == "model":
+        return answer.prediction.named
+    several = isinstance(answer.prediction, LabelSet)
+    return labels_in(answer.label) if several else (answer.label,)
+
+
 def scores_of(prediction: Prediction) -> dict[str, float]:
-    """Label -> score, as far as the answer holds them."""
+    """Label of the text -> score, as far as the answer holds them."""
     found = dict(prediction.alternatives)
     if isinstance(prediction, LabelSet):
         found |= dict(prediction.labels)
-    else:
+    elif not isinstance(prediction, Extraction):
         found[prediction.label] = prediction.score
+    elif prediction.text_label is not None:
+        score = prediction.text_score
+        # Of label and spans together: at most what the label has alone.
+        found[prediction.text_label] = prediction.score if score is None else score
     return {str(label): float(score) for label, score in found.items()}
 
 
@@ -221,7 +241,8 @@ OPERATIONS = (
     Operation("POST", "/v1/embeddings", "embeddings", "Embeddings of texts.", embeddings,
               EmbeddingRequest, EmbeddingList, errors=ASKING, tag="OpenAI",
               example={"model": "desk", "input": ["where is my parcel?"]}),
-    Operation("POST", "/v1/moderations", "moderations", "The model's labels as categories.",
+    Operation("POST", "/v1/moderations", "moderations",
+              "The model's labels, of texts and of spans, as categories.",
               moderations, ModerationRequest, ModerationList, errors=ASKING, tag="OpenAI",
               example={"model": "desk", "input": "where is my parcel?"}),
 )  # fmt: skip

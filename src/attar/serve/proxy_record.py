@@ -34,6 +34,7 @@ from attar.serve.proxy_exchange import (
 )
 from attar.serve.proxy_shadow import Shadow
 from attar.serve.proxy_tally import Tally
+from attar.serve.rows import predicted
 
 AUTO = LabelFrom()
 SUFFIXES = (".jsonl", ".ndjson")
@@ -182,10 +183,10 @@ class Recorder:
             return {}
         took = exchange.seconds if reply.whole else None
         tokens = (reply.input_tokens, reply.output_tokens)
-        agrees = self._shadow.note(prediction, seconds, label, took, tokens)
-        several = prediction.to_json().get("labels")
+        theirs = self._shadow.theirs(question.text, label, (reply.arguments, reply.content))
+        agrees = self._shadow.note(prediction, seconds, theirs, took, tokens)
         return {
-            "predicted": prediction.label if several is None else list(prediction.named),
+            "predicted": predicted(prediction),
             "score": round(prediction.score, 6),
             "abstained": prediction.abstained,
             "agrees": agrees,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from attar.errors import RecipeError
 from attar.runtime.predictor import Predictor
+from attar.runtime.quotes import Marking, annotation_said
 from attar.serve.metering import SECONDS
-from attar.types import Prediction
+from attar.serve.served import ANSWERS
+from attar.tasks.annotations import name_of
+from attar.types import Extraction, Prediction
 
 Z_95 = 1.959963984540054  # two-sided, 95 %
 
@@ -54,15 +58,19 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 class Shadow:
-    """Asked in one thread, read in others. Raises RecipeError for a bundle without labels."""
+    """Asked in one thread, read in others. Raises RecipeError for a bundle that answers neither
+    with labels nor with spans."""
 
     def __init__(self, predictor: Predictor, prices: Prices, registry: CollectorRegistry) -> None:
-        if "label" not in predictor.capabilities:
+        if set(ANSWERS).isdisjoint(predictor.capabilities):
             raise RecipeError(
-                "--shadow: the bundle gives no labels to compare; it can: "
+                "--shadow: the bundle gives no labels or spans to compare; it can: "
                 f"{', '.join(predictor.capabilities)}"
             )
         self.predictor, self.prices = predictor, prices
+        settings = predictor.manifest["task_settings"]
+        kinds = settings.get("span_labels")
+        self._marking = Marking(predictor.labels, kinds) if kinds else None
         self._lock = threading.Lock()
         self._asked = self._answered = self._compared = self._agreed = self._unpriced = 0
         self._usd = self._saved_usd = self._seconds = 0.0
@@ -89,6 +97,20 @@ class Shadow:
         started = time.perf_counter()
         prediction = self.predictor(text)
         return prediction, time.perf_counter() - started
+
+    def theirs(
+        self, text: str, label: str | list[str] | None, written: Iterable[str | None]
+    ) -> str | list[str] | None:
+        """What the upstream's answer is compared as: its label; of a model that marks spans an
+        annotation's name, None where none of what was `written` says the spans too."""
+        if self._marking is None:
+            return label
+        said = label if isinstance(label, str) else None
+        for one in written:
+            found = annotation_said(one, said, text, self._marking)
+            if found is not None:
+                return name_of(*found)
+        return None
 
     def note(
         self,
@@ -156,7 +178,10 @@ class Shadow:
 
 
 def agree(prediction: Prediction, label: str | list[str]) -> bool:
-    """Whether the model's best answer, also where it abstains, names the same labels."""
+    """Whether the model's best answer, also where it abstains, names the same labels; with spans
+    whether label and spans are the same."""
+    if isinstance(prediction, Extraction):
+        return prediction.label == label
     named = {label} if isinstance(label, str) else set(label)
     return set(prediction.named) == named
 

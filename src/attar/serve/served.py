@@ -12,12 +12,15 @@ from pathlib import Path
 from attar.bundle import Bundle, read_bundle
 from attar.errors import AttarError
 from attar.runtime.predictor import Predictor
+from attar.runtime.quotes import Marking
 from attar.serve.answering import AT_ONCE_S, Answering
 from attar.serve.metering import Metering
 from attar.serve.settings import Model, Settings
 from attar.tasks import TASKS
 
 ABSTAINED = "abstained"
+#: What can be asked of a text: each of these capabilities is answered by one `Prediction`.
+ANSWERS = ("label", "spans", "calls")
 SOME_TEXT = "good morning, where is the parcel that i ordered last week"
 
 
@@ -61,6 +64,28 @@ class Served:
         return (*self.predictor.labels, *((scope,) if scope else ()))
 
     @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it can be asked for: the bundle's own, and "label" where a model that marks spans
+        gives the whole text a label too."""
+        own = self.predictor.capabilities
+        both = "spans" in own and "label" not in own and self.predictor.labels
+        return (*own, "label") if both else own
+
+    @property
+    def span_labels(self) -> tuple[str, ...]:
+        """What a span can be; empty for a model that marks none."""
+        return tuple(self.predictor.manifest["task_settings"].get("span_labels") or ())
+
+    @property
+    def marking(self) -> Marking | None:
+        """What another must mark in its place; None where labels of texts are all it gives."""
+        if not self.span_labels:
+            return None
+        settings = self.predictor.manifest["task_settings"]
+        functions = (settings.get("functions") or ()) if "calls" in self.capabilities else None
+        return Marking(self.predictor.labels, self.span_labels, functions)
+
+    @property
     def gives_sets(self) -> bool:
         """Whether a text gets any number of labels."""
         return TASKS.get(self.predictor.manifest["task"]).gold_kind == "labels"
@@ -101,7 +126,8 @@ class Served:
 
 def _seconds_a_text(predictor: Predictor) -> float:
     """On one processor; the least of some tries, as others only disturb."""
-    ask = predictor if "label" in predictor.capabilities else predictor.embed
+    answers = not set(ANSWERS).isdisjoint(predictor.capabilities)
+    ask = predictor if answers else predictor.embed
     tries = []
     for _ in range(3):
         began = time.perf_counter()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -22,17 +22,23 @@ from attar.runtime.cascade import (
     Secret,
     Spending,
 )
+from attar.serve import rows
+from attar.serve.answer import Answer, marked_by_fallback
 from attar.serve.departures import Departures
 from attar.serve.metering import Metering
 from attar.serve.pulse import Pulse
 from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
+from attar.tasks.annotations import Span
 from attar.tasks.label_sets import labels_in
-from attar.types import LabelSet, Prediction
+from attar.types import Extraction, Prediction
 
 T = TypeVar("T")
-AnsweredBy = Literal["model", "fallback", "person", "nobody"]
+ABILITIES = {
+    "label": "give labels of texts", "spans": "mark spans", "calls": "call functions",
+    "embed": "give embeddings",
+}  # fmt: skip
 
 
 class Asked(Struct, frozen=True):
@@ -45,29 +51,6 @@ class Asked(Struct, frozen=True):
     deadline: float
     patience_until: float | None = None
     conversation: tuple[Mapping[str, Any], ...] = ()
-
-
-class Answer(Struct, frozen=True):
-    """label: of whoever answered; the model's best guess where nobody did. note: why the
-    one who should have answered did not. named: the labels of a fallback that gives several."""
-
-    prediction: Prediction
-    label: str
-    answered_by: AnsweredBy
-    note: str | None = None
-    named: tuple[str, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        found = self.prediction.to_json()
-        if self.named is not None and isinstance(self.prediction, LabelSet):
-            scores = dict((*self.prediction.labels, *self.prediction.alternatives))
-            found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
-        elif self.answered_by == "fallback":
-            found["label"] = self.label
-        found["answered_by"] = self.answered_by
-        if self.note:
-            found["note"] = self.note
-        return found
 
 
 class Service:
@@ -103,10 +86,10 @@ class Service:
     def find(self, name: str | None, *capabilities: str) -> Served:
         """The model of this name or alias, which must have one of the capabilities; without a
         name the first that has. Raises HttpError."""
-        wanted = " or ".join(capabilities)
+        wanted = " or ".join(ABILITIES.get(one, one) for one in capabilities)
         if name is None:
             for served in self.models.values():
-                if not set(capabilities).isdisjoint(served.predictor.capabilities):
+                if not set(capabilities).isdisjoint(served.capabilities):
                     return served
             raise HttpError(404, "model_not_found", f"no model here can {wanted}")
         served_name = self._names.get(name)
@@ -119,8 +102,8 @@ class Service:
                 param="model",
             )
         served = self.models[served_name]
-        if set(capabilities).isdisjoint(served.predictor.capabilities):
-            can = ", ".join(served.predictor.capabilities)
+        if set(capabilities).isdisjoint(served.capabilities):
+            can = ", ".join(served.capabilities)
             raise HttpError(
                 400, "no_such_capability", f"{name!r} cannot {wanted}; it can: {can}",
                 param="model",
@@ -198,13 +181,14 @@ class Service:
             try:
                 upstream = await self.chat(body, asked)
                 said = upstream["choices"][0]["message"].get("content") or ""
-                answer = Answer(answer.prediction, str(said), "fallback")
+                answer = _in_chat(served, answer.prediction, str(said))
             except (NoAnswerError, LookupError, TypeError, AttributeError) as error:
                 upstream = None
                 answer = Answer(answer.prediction, answer.label, "nobody", str(error))
         self.metering.count(served.name, answer.answered_by)
         # What a large model says at length is no label to learn from.
-        if answer.answered_by != "fallback" or answer.label in served.all_labels:
+        learned = answer.label in served.all_labels or answer.marked is not None
+        if answer.answered_by != "fallback" or learned:
             self.record(served, text, answer, asked)
         return answer, upstream
 
@@ -226,45 +210,24 @@ class Service:
     def record(self, served: Served, text: str, answer: Answer, asked: Asked) -> None:
         if self.capture is None:
             return
-        row: dict[str, Any] = {"text": text}
-        if answer.answered_by == "fallback":
-            row["label"] = answer.label if answer.named is None else list(answer.named)
-        row |= {
-            "predicted": answer.prediction.label,
-            "score": round(answer.prediction.score, 6),
-            "answered_by": answer.answered_by,
-            "model": served.name,
-            "content_sha256": served.predictor.content_sha256,
-            "request_id": asked.request_id,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        self.capture.offer(row)
+        self.capture.offer(rows.answered(served, text, answer) | _stamp(asked))
 
-    def correct(self, served: Served, text: str, label: str | list[str], asked: Asked) -> None:
-        """Record the label, or the set of labels, that a person gave. Raises HttpError where it
-        is not what the model gives, and without a capture file."""
+    def correct(
+        self,
+        served: Served,
+        text: str,
+        label: str | list[str] | None,
+        asked: Asked,
+        spans: Sequence[Span] | None = None,
+    ) -> None:
+        """Record the label, the set of labels or the spans that a person gave. Raises HttpError
+        where it is not what the model gives, and without a capture file."""
         if self.capture is None:
             raise HttpError(
                 409, "no_capture", "corrections are kept in the capture file, and none is set: "
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
-        if isinstance(label, list) and not served.gives_sets:
-            if len(label) != 1:
-                raise HttpError(
-                    409, "one_label", f"{served.name!r} gives a text one label, not {len(label)}",
-                    param="label",
-                )  # fmt: skip
-            label = label[0]
-        if isinstance(label, str) and served.gives_sets:
-            label = [label]
-        row = {
-            "text": text,
-            "label": label,
-            "answered_by": "person",
-            "model": served.name,
-            "request_id": asked.request_id,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
+        row = rows.corrected(served, text, label, spans) | _stamp(asked)
         self.capture.offer(row, always=True)
 
     async def close(self) -> None:
@@ -279,18 +242,22 @@ class Service:
     ) -> Answer:
         try:
             if served.model.on_abstain == "fallback":
-                label = await _patiently(self._label_of_large(served, text), asked)
-                named = labels_in(label) if served.gives_sets else None
-                return Answer(prediction, label, "fallback", named=named)
+                return await _patiently(self._of_large(served, text, prediction), asked)
             await _patiently(self._to_person(served, text, prediction, asked), asked)
             return Answer(prediction, prediction.label, "person")
         except NoAnswerError as error:
             self.metering.failures.labels(error.why).inc()
             return Answer(prediction, prediction.label, "nobody", str(error))
 
-    async def _label_of_large(self, served: Served, text: str) -> str:
+    async def _of_large(self, served: Served, text: str, prediction: Prediction) -> Answer:
         assert self.large is not None  # checked with the settings
-        return await self.large.label(text, served.all_labels, served.gives_sets)
+        if isinstance(prediction, Extraction) and served.marking is not None:
+            found = await self.large.mark(prediction.text, served.marking)
+            marked = marked_by_fallback(found, prediction)
+            return Answer(prediction, marked.label, "fallback", marked=marked)
+        label = await self.large.label(text, served.all_labels, served.gives_sets)
+        named = labels_in(label) if served.gives_sets else None
+        return Answer(prediction, label, "fallback", named=named)
 
     async def _to_person(
         self, served: Served, text: str, prediction: Prediction, asked: Asked
@@ -334,6 +301,11 @@ class Service:
         )
 
 
+def _stamp(asked: Asked) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"request_id": asked.request_id, "time": now}
+
+
 def _milliseconds(wanted: str) -> float:
     try:
         found = float(wanted)
@@ -346,6 +318,15 @@ def _milliseconds(wanted: str) -> float:
 
 def _own(prediction: Prediction) -> Answer:
     return Answer(prediction, prediction.label, "nobody" if prediction.abstained else "model")
+
+
+def _in_chat(served: Served, prediction: Prediction, said: str) -> Answer:
+    """The large model's answer in its own words, which may hold spans in our form."""
+    marked = None
+    if isinstance(prediction, Extraction) and served.marking is not None:
+        found = served.marking.read(said, prediction.text)
+        marked = None if found is None else marked_by_fallback(found, prediction)
+    return Answer(prediction, marked.label if marked else said, "fallback", marked=marked)
 
 
 async def _patiently(answer: Coroutine[Any, Any, T], asked: Asked) -> T:

@@ -192,6 +192,7 @@ class Extract:
                     abstained=threshold is not None and score < threshold,
                     alternatives=tuple(ranked[1:]),
                     text_label=of_the_text,
+                    text_score=ranked[0].score if ranked else None,
                     spans=spans,
                 )
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 from attar.evaluate.page import plots
 from attar.evaluate.page.drawing import Axis, spanning
+from attar.evaluate.page.marks import kinds_in, marked
 from attar.evaluate.page.markup import (
     Html,
     breakable,
@@ -149,15 +150,25 @@ def errors(report: Mapping[str, Any]) -> Html:
         ]
         for row, share in zip(confusions, shares, strict=True)
     ]
-    rows = [
-        [row["text"], breakable(row["gold"]), breakable(row["label"]), percent(row["score"])]
-        for row in records(report, "errors", "text", "gold", "label", "score")
-    ]
     confused = ("pair", "rows", hidden("share of the label"), "share")
-    read = tag("h3", "Wrong answers to read") if rows and pairs else Html("")
-    head = ("text", "gold", "answered", "score")
+    found = records(report, "errors", "text", "gold", "label", "score")
+    read = tag("h3", "Wrong answers to read") if found and pairs else Html("")
     return join(
         table("The most frequent wrong answers", confused, pairs, style="pairs"),
         read,
-        table("Wrong answers, the surest first", head, rows, numeric=False),
+        _wrong(found),
     )
+
+
+def _wrong(found: Sequence[Mapping[str, Any]]) -> Html:
+    marks = [row for row in found if isinstance(row.get("marked"), Mapping)]
+    kinds = kinds_in(marks)
+    rows: list[list[object]] = []
+    for row in found:
+        gold, given = breakable(row["gold"]), breakable(row["label"])
+        if row in marks:
+            gold, given = (marked(row["text"], row["marked"][s], kinds) for s in ("gold", "given"))
+        score = percent(row["score"])
+        rows.append([gold, given, score] if marks else [row["text"], gold, given, score])
+    head = ("gold", "answered", "score") if marks else ("text", "gold", "answered", "score")
+    return table("Wrong answers, the surest first", head, rows, numeric=False)

@@ -27,7 +27,7 @@ from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
 from attar.serve.operations import Operation, asked
-from attar.serve.served import Served
+from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
 from attar.types import Prediction
@@ -40,7 +40,7 @@ FILES = {
         f"/page/{name}": name
         for name in (
             "style.css", "icon.svg", "app.js", "answer.js", "batch.js", "client.js", "compare.js",
-            "csv.js", "dom.js", "live.js", "report.js",
+            "correct.js", "csv.js", "dom.js", "live.js", "report.js", "spans.js",
         )
     },
 }  # fmt: skip
@@ -96,10 +96,11 @@ def routes() -> list[BaseRoute]:
 
 async def about(service: Service, request: Request, body: None) -> Any:
     """What the page must know of a model before it asks anything."""
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     settings, limits = served.bundle.manifest["task_settings"], service.settings.limits
     return {
         "labels": list(served.all_labels),
+        "span_labels": list(served.span_labels),
         "sets": served.gives_sets,
         "threshold": settings.get("threshold"),
         # Another measure than the score cannot be drawn beside it.
@@ -117,7 +118,7 @@ async def about(service: Service, request: Request, body: None) -> Any:
 
 
 async def report(service: Service, request: Request, body: None) -> Response:
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     headers = {"cache-control": "no-cache", **_guards(_report_policy())}
     if served.bundle.report is None:
         message = f"{served.name} holds no report: it is a draft, not a finished build"
@@ -132,7 +133,7 @@ async def report(service: Service, request: Request, body: None) -> Response:
 async def compare(service: Service, request: Request, body: Compared) -> Any:
     """Both are asked at once, whether the model abstains or not. Such an answer is not
     counted as one that saved the large model's price, and is not captured."""
-    served = service.find(request.path_params["model"], "label")
+    served = service.find(request.path_params["model"], *ANSWERS)
     service.check_texts([body.text], "text")
     (prediction, model_ms), fallback = await service.departures.unless_gone(
         request,
@@ -169,14 +170,13 @@ async def _of_model(served: Served, text: str, asked: Asked) -> tuple[Prediction
 async def _of_fallback(service: Service, served: Served, text: str) -> dict[str, Any]:
     """fallback_usd: None where the settings hold no price."""
     if service.large is None:
-        answer = {"label": None, "note": NO_FALLBACK}
+        answer: dict[str, Any] = {"label": None, "note": NO_FALLBACK}
         return {"fallback": answer, "fallback_ms": None, "fallback_usd": None}
     paid: list[float] = []
     large = _counting(service.large, paid)
     started = time.perf_counter()
     try:
-        label = await large.label(text, served.all_labels, served.gives_sets)
-        answer = {"label": label, "note": None}
+        answer = await _asked_of(large, served, text)
     except NoAnswerError as error:
         service.metering.failures.labels(error.why).inc()
         answer = {"label": None, "note": str(error)}
@@ -187,6 +187,16 @@ async def _of_fallback(service: Service, served: Served, text: str) -> dict[str,
         "fallback_ms": round(1000 * (time.perf_counter() - started), 3),
         "fallback_usd": round(sum(paid), 9) if priced else None,
     }
+
+
+async def _asked_of(large: LargeModel, served: Served, text: str) -> dict[str, Any]:
+    if served.marking is None:
+        label = await large.label(text, served.all_labels, served.gives_sets)
+        return {"label": label, "note": None}
+    (of_text, spans), calls = await large.mark(text, served.marking)
+    shown = [{**span._asdict(), "text": text[span.start : span.end]} for span in spans]
+    called = None if calls is None else [{"name": n, "arguments": a} for n, a in calls]
+    return {"label": of_text, "spans": shown, "calls": called, "note": None}
 
 
 def _counting(large: LargeModel, paid: list[float]) -> LargeModel:

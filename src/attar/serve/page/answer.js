@@ -1,10 +1,11 @@
 // An answer in words and in bars.
 
-import { apart, make, milliseconds, percent } from "./dom.js";
+import { apart, counted, make, milliseconds, percent } from "./dom.js";
+import { callsTable, legend, marked, named, spansAloud } from "./spans.js";
 
 /** What an answer calls the text, as texts: none, one, or a set of labels. */
 export function namesOf(answer) {
-  if (!answer.labels) return [answer.label];
+  if (!answer.labels) return (answer.label ?? null) === null ? [] : [answer.label];
   // Another's set comes under its one name; the labels beside it are the model's own.
   return answer.label === undefined ? answer.labels.map(([label]) => label) : namesIn(answer.label);
 }
@@ -15,13 +16,14 @@ export const namesIn = (label) => JSON.parse(label);
 /** {title, words}: title is a list of labels, or null for an abstention. */
 export function inWords(answer, about) {
   const score = percent(answer.score);
-  const guess = namesOf(answer).join(", ") || "no label";
+  const guess = namesOf(answer).join(", ") || (answer.spans ? "marked below" : "no label");
   const limit = about.threshold;
   const under =
     limit !== null && about.threshold_is_score
       ? `its score of ${score} is under the threshold of ${percent(limit)}`
       : "it is not sure enough";
   let title = namesOf(answer);
+  if (!title.length && answer.spans) title = [counted(answer.spans.length, "span")];
   let words = `The model answers, with a score of ${score}.`;
   if (answer.answered_by === "fallback") {
     words = `The model abstains: ${under}. The fallback answers.`;
@@ -37,13 +39,14 @@ export function inWords(answer, about) {
 }
 
 /** The same in one sentence, to be read aloud. */
-export function aloud(answer, about) {
+export function aloud(answer, about, text) {
   const { title, words } = inWords(answer, about);
-  return title === null ? words : `${title.join(", ") || "no label"}. ${words}`;
+  const spans = answer.spans ? ` ${spansAloud(text, answer.spans)}` : "";
+  return `${title === null ? "" : `${title.join(", ") || "no label"}. `}${words}${spans}`;
 }
 
 /** latency: in milliseconds, measured in this browser; null leaves it out. */
-export function draw(answer, about, latency) {
+export function draw(answer, about, latency, text) {
   const { title, words } = inWords(answer, about);
   const facts = [`answered by ${answer.answered_by === "nobody" ? "nobody" : `the ${answer.answered_by}`}`];
   if (answer.answered_by === "person") facts[0] = "handed to a person";
@@ -52,26 +55,41 @@ export function draw(answer, about, latency) {
   return [
     make("p", { class: title === null ? "title none" : "title", dir: "auto" }, ...[name].flat()),
     make("p", { class: "words" }, words),
-    bars(answer, about),
+    ...inText(answer, about, text),
+    bars(answer, about, text),
     make("p", { class: "note" }, facts.join(" · ")),
   ];
+}
+
+/** Spans in the text, and calls, where the answer has them. */
+export function inText(answer, about, text) {
+  const parts = [];
+  if (answer.spans) parts.push(marked(text, answer.spans, about.span_labels));
+  if (answer.spans?.length) parts.push(legend(answer.spans, about.span_labels));
+  if (answer.calls) parts.push(callsTable(answer.calls));
+  return parts;
 }
 
 function separated(names) {
   return names.flatMap((name, at) => (at ? [", ", apart(name)] : [apart(name)]));
 }
 
-function bars(answer, about) {
+function bars(answer, about, text) {
   const limit = about.threshold_is_score ? about.threshold : null;
   const rows = [];
   if (answer.labels) {
     rows.push(["the set as a whole", answer.score, true, limit]);
     for (const [label, score] of answer.labels) rows.push([label, score, true, null]);
+  } else if (answer.spans) {
+    const whole = answer.label === null ? "the spans as a whole" : "label and spans as a whole";
+    rows.push([whole, answer.score, true, limit]);
+    for (const span of answer.spans) rows.push([named(text, span), span.score, true, null]);
   } else {
     const name = answer.answered_by === "fallback" ? "the model’s best guess" : answer.label;
     rows.push([name, answer.score, true, limit]);
   }
-  for (const [label, score] of answer.alternatives) rows.push([label, score, false, null]);
+  const other = answer.spans ? "or the label " : "";
+  for (const [label, score] of answer.alternatives) rows.push([other + label, score, false, null]);
   const list = make("ul", { class: "bars", "aria-label": "Scores" });
   for (const [label, score, first, line] of rows) list.append(bar(label, score, first, line));
   if (limit === null) return list;

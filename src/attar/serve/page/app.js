@@ -4,10 +4,12 @@ import { aloud, draw } from "./answer.js";
 import * as batch from "./batch.js";
 import { ask, hasKey, of, setKey } from "./client.js";
 import { compare, prepare as prepareComparison } from "./compare.js";
+import * as correction from "./correct.js";
 import { byId, counted, make, percent, show } from "./dom.js";
 import { Live } from "./live.js";
 import * as report from "./report.js";
 
+const ANSWERS = ["label", "spans", "calls"]; // capabilities that this page can show
 const QUIET_MS = 700; // of typing, after which an answer is read aloud
 const state = { model: null, about: null, text: "", speaking: null };
 
@@ -49,9 +51,9 @@ function askForKey(message) {
 
 async function begin() {
   const { data } = await ask("v1/models");
-  const models = data.filter((model) => model.capabilities.includes("label"));
+  const models = data.filter((model) => model.capabilities.some((one) => ANSWERS.includes(one)));
   if (models.length === 0) {
-    trouble("No model that is served here answers with labels.");
+    trouble("No model that is served here answers with labels or spans.");
     return;
   }
   byId("model").replaceChildren(...models.map(({ id }) => make("option", { value: id }, id)));
@@ -69,17 +71,20 @@ async function choose(models, name) {
   if (state.model !== name) return;
   state.about = about;
   document.title = `${name} – attar`;
-  const { labels, size_bytes: size } = models.find(({ id }) => id === name);
+  const { labels, span_labels: kinds, size_bytes: size } = models.find(({ id }) => id === name);
   const limit =
     about.threshold === null
       ? "never abstains"
       : about.threshold_is_score
         ? `abstains under a score of ${percent(about.threshold)}`
         : "abstains where it is not sure enough, by another measure than the score";
-  byId("facts").textContent = `${counted(labels.length, "label")} · ${(size / 1e6).toFixed(1)} MB · ${limit}`;
+  const known = [];
+  if (labels.length || !kinds.length) known.push(counted(labels.length, "label"));
+  if (kinds.length) known.push(counted(kinds.length, "kind of spans", "kinds of spans"));
+  byId("facts").textContent = `${known.join(" · ")} · ${(size / 1e6).toFixed(1)} MB · ${limit}`;
   byId("ask-note").textContent = whatAskingDoes(about);
   forgetAnswer();
-  offerLabels(about);
+  correction.prepare(about);
   prepareComparison(about);
   live.choose(name);
   const text = byId("text").value;
@@ -98,11 +103,12 @@ function whatAskingDoes({ on_abstain: follows, capture }) {
 function showAnswer(answer, text, latency) {
   trouble(null);
   state.text = text;
-  byId("answer").replaceChildren(...draw(answer, state.about, latency));
+  byId("answer").replaceChildren(...draw(answer, state.about, latency, text));
+  correction.begin(answer, text);
   show(byId("correct"));
   clearTimeout(state.speaking);
   state.speaking = setTimeout(() => {
-    byId("said").textContent = aloud(answer, state.about);
+    byId("said").textContent = aloud(answer, state.about, text);
   }, QUIET_MS);
 }
 
@@ -112,21 +118,6 @@ function forgetAnswer() {
   byId("corrected").textContent = "";
   byId("answer").replaceChildren(make("p", { class: "note" }, "The answer will stand here."));
   show(byId("correct"), false);
-}
-
-function offerLabels({ labels, sets }) {
-  const select = byId("right");
-  select.multiple = sets;
-  byId("right-label").textContent = sets ? "The right labels (none, one or several)" : "The right label";
-  const options = labels.map((label) => make("option", { value: label }, label));
-  if (!sets) options.unshift(make("option", { value: "" }, "Choose…"));
-  select.replaceChildren(...options);
-}
-
-/** A label, or a list of them where the model gives a text several. */
-function rightLabel() {
-  const chosen = [...byId("right").selectedOptions].map((option) => option.value);
-  return state.about.sets ? chosen : (chosen[0] ?? "");
 }
 
 async function askOnce() {
@@ -142,23 +133,6 @@ async function askOnce() {
   const begun = performance.now();
   const { answers } = await ask(of(state.model, "v1/predict/"), { body: { text } });
   showAnswer(answers[0], text, performance.now() - begun);
-}
-
-async function correct() {
-  const label = rightLabel();
-  const said = byId("corrected");
-  if (!label) {
-    said.textContent = "Choose the right label first.";
-    byId("right").focus();
-    return;
-  }
-  try {
-    await ask(of(state.model, "v1/models/", "/corrections"), { body: { text: state.text, label } });
-    said.textContent = "Saved for the next build.";
-  } catch (error) {
-    if (error.status === 401) throw error;
-    said.textContent = `Not saved: ${error.message}.`;
-  }
 }
 
 async function answerFile(file) {
@@ -181,7 +155,7 @@ function listen() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("ask").requestSubmit();
   });
   byId("ask").addEventListener("submit", guarded(askOnce));
-  byId("correct").addEventListener("submit", guarded(correct));
+  byId("correct").addEventListener("submit", guarded(() => correction.save(state.model, state.text)));
   byId("ask-both").addEventListener(
     "click",
     guarded(async () => {

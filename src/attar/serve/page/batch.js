@@ -4,6 +4,7 @@ import { namesOf } from "./answer.js";
 import { ask, of, pause } from "./client.js";
 import { addedNames, formulas, read, write } from "./csv.js";
 import { apart, byId, count, counted, duration, make, percent, show, table } from "./dom.js";
+import { marked } from "./spans.js";
 
 const CHUNK = 100;
 const SHOWN = 10;
@@ -42,7 +43,7 @@ export async function run(content, name, model, about) {
   if (stopping !== work) return; // another file was begun meanwhile
   stopping = null;
   busy(false);
-  finish(parsed, answers, name, ended);
+  finish(parsed, answers, name, ended, about);
 }
 
 async function answerAll({ rows, column }, answers, model, about, signal) {
@@ -107,9 +108,10 @@ function progress(done, all, seconds) {
     done < all ? `${count(done)} of ${count(all)}, ${left} left` : `${count(done)} of ${count(all)}`;
 }
 
-function finish(parsed, answers, name, ended) {
-  const added = addedNames(parsed.head);
-  const rows = parsed.rows.map((row, at) => [...row, ...cells(answers[at])]);
+function finish(parsed, answers, name, ended, about) {
+  const spans = about.span_labels.length > 0;
+  const added = addedNames(parsed.head, spans);
+  const rows = parsed.rows.map((row, at) => [...row, ...cells(answers[at], spans)]);
   const done = answers.filter(Boolean);
   const link = byId("download");
   if (done.length) {
@@ -119,14 +121,15 @@ function finish(parsed, answers, name, ended) {
     link.download = `${name.replace(/\.[^.]*$/, "") || "texts"}-answered.csv`;
   }
   show(link, done.length > 0);
-  byId("rows").replaceChildren(...(done.length ? [first(parsed, answers)] : []));
+  byId("rows").replaceChildren(...(done.length ? [first(parsed, answers, about)] : []));
   say([ended, told(parsed, done), ...warnings(parsed, done, rows, added, ended)].filter(Boolean).join(" "));
 }
 
-function cells(answer) {
-  if (!answer) return ["", "", "", ""];
-  const label = answer.labels ? JSON.stringify(namesOf(answer)) : answer.label;
-  return [label, String(answer.score), String(answer.abstained), answer.answered_by];
+function cells(answer, spans) {
+  if (!answer) return Array(spans ? 6 : 4).fill("");
+  const label = answer.labels ? JSON.stringify(namesOf(answer)) : (answer.label ?? "");
+  const marks = spans ? [answer.spans, answer.calls].map((one) => (one ? JSON.stringify(one) : "")) : [];
+  return [label, ...marks, String(answer.score), String(answer.abstained), answer.answered_by];
 }
 
 function told(parsed, done) {
@@ -151,14 +154,16 @@ function warnings(parsed, done, rows, added, ended) {
   return found;
 }
 
-function first(parsed, answers) {
+function first(parsed, answers, about) {
   const rows = [];
   for (let at = 0; at < parsed.rows.length && rows.length < SHOWN; at += 1) {
     const answer = answers[at];
     if (!answer) continue;
+    const text = parsed.rows[at][parsed.column];
+    const names = namesOf(answer).join(", ");
     rows.push([
-      parsed.rows[at][parsed.column],
-      apart(namesOf(answer).join(", ") || "no label"),
+      answer.spans ? marked(text, answer.spans, about.span_labels) : text,
+      apart(names || (answer.spans ? counted(answer.spans.length, "span") : "no label")),
       percent(answer.score),
       answer.abstained ? "yes" : "no",
       answer.answered_by,

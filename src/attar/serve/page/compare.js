@@ -1,10 +1,11 @@
 // The model and the large model behind it, side by side on one text.
 
-import { inWords, namesIn } from "./answer.js";
+import { inText, inWords, namesIn } from "./answer.js";
 import { ask, of } from "./client.js";
-import { apart, byId, dollars, make, milliseconds, show } from "./dom.js";
+import { apart, byId, counted, dollars, make, milliseconds, show } from "./dom.js";
 
 const HOW = "attar serve --fallback URL --fallback-model NAME";
+const HOW_MARKED = "Quotes found again in the text.";
 
 export function prepare(about) {
   const note = byId("both-note");
@@ -31,7 +32,7 @@ export async function compare(model, text, about) {
   place.replaceChildren(make("p", { class: "note" }, "Asking both…"));
   try {
     const found = await ask(of(model, "page/compare/"), { body: { text } });
-    place.replaceChildren(...drawn(found, model, about));
+    place.replaceChildren(...drawn(found, model, about, text));
   } catch (error) {
     place.replaceChildren(make("p", { class: "notice" }, error.message));
   } finally {
@@ -39,24 +40,25 @@ export async function compare(model, text, about) {
   }
 }
 
-function drawn(found, model, about) {
+function drawn(found, model, about, text) {
   const { title, words } = inWords(found.model, about);
   const { label, note } = found.fallback;
   const price = found.fallback_usd;
   const free = "not known: set input_usd and output_usd in the table [fallback]";
   const named = label !== null && about.sets ? namesIn(label).join(", ") || "No label" : label;
-  const theirs = named ?? "No answer";
+  const marks = found.fallback.spans;
+  const theirs = named ?? (marks ? counted(marks.length, "span") : "No answer");
   const both = make(
     "div",
     { class: "two" },
     side(model, title === null ? "Abstains" : title.join(", ") || "No label", words, {
       time: milliseconds(found.model_ms),
       cost: `${dollars(1e6 * found.model_usd)} a million, for a rented machine’s time at full use`,
-    }),
-    side(about.fallback, theirs, note ?? "Chosen among the model’s labels.", {
+    }, inText(found.model, about, text)),
+    side(about.fallback, theirs, note ?? (marks ? HOW_MARKED : "Chosen among the model’s labels."), {
       time: milliseconds(found.fallback_ms),
       cost: price === null ? free : `${dollars(1e6 * price)} a million, ${dollars(price)} for this`,
-    }),
+    }, inText(found.fallback, about, text)),
   );
   const times = [];
   if (found.model_ms > 0) times.push(`${ratio(found.fallback_ms / found.model_ms)} the time`);
@@ -66,7 +68,7 @@ function drawn(found, model, about) {
 
 const ratio = (value) => `${Number(value.toPrecision(2)).toLocaleString("en-US")} times`;
 
-function side(name, title, words, { time, cost }) {
+function side(name, title, words, { time, cost }, marks) {
   const fact = (term, value) => [make("dt", {}, term), make("dd", {}, value)];
   return make(
     "div",
@@ -74,6 +76,7 @@ function side(name, title, words, { time, cost }) {
     make("h3", {}, apart(name)),
     make("p", { class: "title", dir: "auto" }, apart(title)),
     make("p", { class: "words" }, words),
+    ...marks,
     make("dl", {}, ...fact("Time", time), ...fact("Cost", cost)),
   );
 }

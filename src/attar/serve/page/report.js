@@ -2,6 +2,7 @@
 
 import { ask, of, request } from "./client.js";
 import { apart, byId, count, make, percent, show, table } from "./dom.js";
+import { marked } from "./spans.js";
 
 const WEAKEST = 8;
 let address = null;
@@ -25,7 +26,7 @@ export async function prepare(model, about, current) {
   const { report } = await ask(of(model, "v1/models/", "/report"));
   if (!current()) return;
   note.textContent = summary(report);
-  byId("weak").replaceChildren(...weaknesses(report));
+  byId("weak").replaceChildren(...weaknesses(report, about));
 }
 
 /** Fetch the page of the report and show it, or hide it again. */
@@ -55,23 +56,34 @@ export async function toggle(model) {
 
 function summary(report) {
   const rows = report.certify_rows;
-  const right = report.metrics?.accuracy ?? report.metrics?.subset_accuracy;
+  const { exact, accuracy, subset_accuracy: sets } = report.metrics ?? {};
+  const right = exact ?? accuracy ?? sets; // of label and spans, where there are any
   if (right === undefined || rows === undefined) return "";
   return `${percent(right)} right on ${count(rows)} rows that nothing was chosen on.`;
 }
 
-function weaknesses(report) {
+/** Gold and given spans in the text, where the report has them. */
+function wrong(errors, about) {
+  const marks = errors.some((row) => row.marked);
+  const rows = errors.map((row) => {
+    const [gold, given] = row.marked
+      ? [row.marked.gold, row.marked.given].map((one) => whole(row.text, one, about))
+      : [apart(row.gold), apart(row.label)];
+    return [...(marks ? [] : [row.text]), gold, given, percent(row.score)];
+  });
+  const head = [...(marks ? [] : ["text"]), "right answer", "answered", "score"];
+  return rows.length ? table("Wrong answers, the surest first", head, rows, "texts") : null;
+}
+
+function whole(text, { label, spans }, about) {
+  const name = label === null ? [] : [make("strong", {}, apart(label))];
+  return make("div", {}, ...name, marked(text, spans, about.span_labels));
+}
+
+function weaknesses(report, about) {
   const found = [];
-  const errors = (report.errors ?? []).map((row) => [
-    row.text,
-    apart(row.gold),
-    apart(row.label),
-    percent(row.score),
-  ]);
-  if (errors.length) {
-    const head = ["text", "right label", "answered", "score"];
-    found.push(table("Wrong answers, the surest first", head, errors, "texts"));
-  }
+  const errors = wrong(report.errors ?? [], about);
+  if (errors) found.push(errors);
   const pairs = (report.confusions ?? []).map((row) => [
     apart(row.gold),
     apart(row.named),

@@ -1,0 +1,233 @@
+"""What a chat completion says: a label or spans in words, in a schema, or as function calls.
+
+Functions are called by a model that knows functions of its own; otherwise a tool's parameters
+are filled as a schema is. Nothing is made up: what the model cannot say is refused with 400,
+and where no function is to be called the answer is a plain one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn
+
+from attar.runtime.quotes import plain
+from attar.serve.answer import Answer
+from attar.serve.chat_bodies import ChatRequest, Function, JsonSchema
+from attar.serve.openai_other import scores_of
+from attar.serve.schema_fill import CannotFillError, filled
+from attar.serve.served import Served
+from attar.serve.span_fill import NothingFoundError, SpanFilling
+from attar.serve.wire import HttpError
+from attar.types import Extraction
+
+LEAST_SCORE = 1e-9  # so that a logarithm is finite
+
+
+class Said(NamedTuple):
+    """content: None where functions are called. calls: name, and arguments as JSON, of each."""
+
+    content: str | None
+    calls: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def written(self) -> str:
+        """All that the model wrote."""
+        return self.content or "\n".join(call["arguments"] for call in self.calls)
+
+
+def say(served: Served, body: ChatRequest, answer: Answer) -> Said:
+    """Raises HttpError, 400 where what is asked for cannot be said."""
+    tools = [] if body.tool_choice == "none" else [tool.function for tool in body.tools or ()]
+    named = _named(body, tools)
+    found = _certain(answer)
+    if not tools:
+        return Said(_content(served, body, answer))
+    if found is None:
+        function = named or _only(tools)
+        made = _in_schema(served, answer, function.parameters or {}, "tools")
+        return Said(None, [_call(function.name, made)])
+    offered = tools if named is None else [named]
+    must = named is not None or body.tool_choice == "required"
+    if found.calls is not None:
+        names = {function.name for function in offered}
+        calls = [_call(call.name, call.arguments) for call in found.calls if call.name in names]
+    else:
+        calls = _filled_call(served, answer, offered, must)
+    if body.parallel_tool_calls is False:
+        calls = calls[:1]
+    if must and not calls:
+        of = f" to {named.name!r}" if named is not None else ""
+        raise HttpError(
+            400, "no_call", f"the model finds no call{of} in this text, and tool_choice asks for "
+            'one; "auto" would be answered plainly', param="tool_choice",
+        )  # fmt: skip
+    return Said(None, calls) if calls else Said(_content(served, body, answer))
+
+
+def logprobs(answer: Answer, written: str, body: ChatRequest) -> dict[str, Any]:
+    """The answer as one token: logarithms of the model's scores (natural, as OpenAI's)."""
+
+    def token(label: str, score: float) -> dict[str, Any]:
+        logprob = math.log(max(LEAST_SCORE, score))
+        return {"token": label, "logprob": logprob, "bytes": list(label.encode("utf-8"))}
+
+    prediction = answer.prediction
+    if answer.extraction is not None:  # alternatives are of the text's label, not of the whole
+        top = [(written, prediction.score)]
+    elif _several(answer) is None:
+        top = [(prediction.label, prediction.score), *prediction.alternatives]
+    else:  # of each label by itself: the set of them is no token
+        top = sorted(scores_of(prediction).items(), key=lambda one: -one[1])
+    entry = token(written, prediction.score)
+    entry["top_logprobs"] = [token(*one) for one in top[: body.top_logprobs or 0]]
+    return {"content": [entry], "refusal": None}
+
+
+def _content(served: Served, body: ChatRequest, answer: Answer) -> str:
+    """The label, or the JSON that was asked for. Raises HttpError where it cannot be filled."""
+    wanted = body.response_format
+    if wanted is not None and wanted.type == "json_schema":
+        if not isinstance(wanted.json_schema, JsonSchema):
+            raise HttpError(
+                400, "invalid_schema", "json_schema is missing", param="response_format"
+            )
+        schema = wanted.json_schema.schema or {}
+        return _json(_in_schema(served, answer, schema, "response_format"))
+    as_object = wanted is not None and wanted.type == "json_object"
+    found, several, nobody = _certain(answer), _several(answer), _is_nobody(answer)
+    score = {"score": round(answer.prediction.score, 6), "abstained": nobody}
+    if found is not None:
+        if nobody and served.model.abstain_text and not as_object:
+            return served.model.abstain_text
+        return _json(
+            _shown(found) | (score if as_object else {"abstained": True} if nobody else {})
+        )
+    label = None if several is not None else served.abstain_text if nobody else answer.label
+    if as_object:
+        return _json(({"label": label} if several is None else {"labels": several}) | score)
+    if several is not None:
+        return ", ".join(several) if several and not nobody else served.abstain_text
+    assert label is not None
+    return label
+
+
+def _in_schema(served: Served, answer: Answer, schema: Mapping[str, Any], param: str) -> Any:
+    """A value of the client's schema. Raises HttpError, 400."""
+    try:
+        return _filling(served, answer, schema)
+    except CannotFillError as error:
+        _refuse(served, error, param)
+
+
+def _refuse(served: Served, error: CannotFillError, param: str) -> NoReturn:
+    known = "label, score, abstained"
+    if served.span_labels:
+        known = f"{known}, spans, {', '.join(served.span_labels)}"
+    raise HttpError(
+        400, "schema_not_filled", f"{error}. This model gives: {known}.", param=param
+    ) from None
+
+
+def _filling(served: Served, answer: Answer, schema: Mapping[str, Any]) -> Any:
+    """Raises CannotFillError."""
+    found, several, nobody = _certain(answer), _several(answer), _is_nobody(answer)
+    if found is not None:
+        return _spans_filling(served, answer, found, schema).whole()
+    label = None if several is not None else served.abstain_text if nobody else answer.label
+    names = several if several is not None else [label or ""]
+    return filled(schema, label, names, answer.prediction.score, nobody)
+
+
+def _spans_filling(
+    served: Served, answer: Answer, found: Extraction, schema: Mapping[str, Any]
+) -> SpanFilling:
+    nobody = _is_nobody(answer)
+    label = served.abstain_text if nobody and served.predictor.labels else found.text_label
+    return SpanFilling(schema, label, found, served.span_labels, nobody)
+
+
+def _filled_call(
+    served: Served, answer: Answer, offered: Sequence[Function], must: bool
+) -> list[dict[str, str]]:
+    """The call of a tool whose parameters are labels of spans; none where the text holds nothing
+    of it. Among several tools the label of the text chooses. Raises HttpError."""
+    found = _certain(answer)
+    assert found is not None
+    if len(offered) > 1:
+        labels = {plain(label) for label in served.predictor.labels}
+        if not any(plain(function.name) in labels for function in offered):
+            _only(offered)
+        wanted = plain(found.text_label or "")
+        offered = [function for function in offered if plain(function.name) == wanted]
+        if not offered:
+            return []
+    filling = _spans_filling(served, answer, found, offered[0].parameters or {})
+    try:
+        made = filling.whole()
+    except NothingFoundError as error:
+        if must:
+            _refuse(served, error, "tools")
+        return []
+    except CannotFillError as error:
+        _refuse(served, error, "tools")
+    return [_call(offered[0].name, made)] if must or filling.drawn else []
+
+
+def _named(body: ChatRequest, tools: Sequence[Function]) -> Function | None:
+    """The function that tool_choice names. Raises HttpError where it is no tool."""
+    named = body.tool_choice.get("function") if isinstance(body.tool_choice, dict) else None
+    if not tools or not isinstance(named, dict):
+        return None
+    for function in tools:
+        if function.name == named.get("name"):
+            return function
+    raise HttpError(400, "no_such_tool", "tool_choice names no tool of the request",
+                    param="tool_choice")  # fmt: skip
+
+
+def _only(tools: Sequence[Function]) -> Function:
+    if len(tools) > 1:
+        raise HttpError(400, "several_tools", "this model cannot choose among these tools: give "
+                        "one, or name it in tool_choice", param="tools")  # fmt: skip
+    return tools[0]
+
+
+def _certain(answer: Answer) -> Extraction | None:
+    """What was marked, nothing where nobody answers: a guess is no answer. None from a model
+    that marks nothing."""
+    found = answer.extraction
+    if found is None or not _is_nobody(answer):
+        return found
+    return replace(found, text_label=None, spans=(), calls=None if found.calls is None else ())
+
+
+def _shown(found: Extraction) -> dict[str, Any]:
+    spans = [
+        {"text": found.text[s.start : s.end], "label": s.label, "start": s.start, "end": s.end}
+        for s in found.spans
+    ]
+    shown: dict[str, Any] = {"label": found.text_label, "spans": spans}
+    if found.calls is not None:
+        shown["calls"] = [{"name": c.name, "arguments": dict(c.arguments)} for c in found.calls]
+    return shown
+
+
+def _is_nobody(answer: Answer) -> bool:
+    return answer.answered_by in ("nobody", "person")
+
+
+def _several(answer: Answer) -> list[str] | None:
+    """The labels of an answer that gives a text any number of them, None for one label."""
+    found = answer.prediction.to_json().get("labels")
+    return None if found is None else [label for label, _ in found]
+
+
+def _call(name: str, arguments: Any) -> dict[str, str]:
+    return {"name": name, "arguments": _json(arguments)}
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False)

@@ -1,0 +1,116 @@
+// What a person says instead of the answer: a label, several, or spans of the text.
+
+import { ask, of } from "./client.js";
+import { byId, make, show } from "./dom.js";
+import { letters, marked, named } from "./spans.js";
+
+const state = { about: null, text: "", spans: [], changed: false };
+
+/** Offer what this model can answer. */
+export function prepare(about) {
+  Object.assign(state, { about, text: "", spans: [], changed: false });
+  const { labels, sets, span_labels: kinds } = about;
+  const select = byId("right");
+  select.multiple = sets;
+  byId("right-label").textContent = sets
+    ? "The right labels (none, one or several)"
+    : kinds.length
+      ? "The right label of the whole text"
+      : "The right label";
+  const options = labels.map((label) => make("option", { value: label }, label));
+  if (!sets) options.unshift(make("option", { value: "" }, "Choose…"));
+  select.replaceChildren(...options);
+  for (const id of ["right", "right-label"]) show(byId(id), labels.length > 0);
+  show(byId("marking"), kinds.length > 0);
+  byId("mark-label").replaceChildren(...kinds.map((kind) => make("option", { value: kind }, kind)));
+}
+
+/** Begin with an answer. What was marked in the same text already is kept. */
+export function begin(answer, text) {
+  if (!state.about.span_labels.length || (state.changed && state.text === text)) return;
+  const spans = (answer.spans ?? []).map(({ start, end, label }) => ({ start, end, label }));
+  Object.assign(state, { text, spans, changed: false });
+  byId("mark-text").value = text;
+  byId("right").value = answer.label ?? "";
+  drawMarks();
+}
+
+/** Send what was chosen; a refused key is the caller's matter. */
+export async function save(model, text) {
+  const said = byId("corrected");
+  const body = corrected(text);
+  if (body === null) {
+    said.textContent = "Choose the right label first.";
+    byId("right").focus();
+    return;
+  }
+  try {
+    await ask(of(model, "v1/models/", "/corrections"), { body });
+    said.textContent = "Saved for the next build.";
+  } catch (error) {
+    if (error.status === 401) throw error;
+    said.textContent = `Not saved: ${error.message}.`;
+  }
+}
+
+/** The body of a correction, null where a label is still to be chosen. */
+function corrected(text) {
+  const { labels, sets, span_labels: kinds } = state.about;
+  const chosen = [...byId("right").selectedOptions].map((option) => option.value);
+  const spans = kinds.length ? { spans: state.spans } : {};
+  if (sets) return { text, label: chosen, ...spans };
+  if (labels.length && !chosen[0]) return null;
+  return { text, ...(labels.length ? { label: chosen[0] } : {}), ...spans };
+}
+
+function drawMarks() {
+  const { text, spans, about } = state;
+  byId("marks").replaceChildren(marked(text, spans, about.span_labels));
+  const items = spans.map((span) => {
+    const button = make("button", { type: "button", class: "quiet" }, "Remove");
+    const name = named(text, span);
+    button.setAttribute("aria-label", `Remove ${name}`);
+    button.addEventListener("click", () => {
+      change(spans.filter((one) => one !== span), `Removed ${name}.`);
+      (byId("mark-list").querySelector("button") ?? byId("mark-text")).focus();
+    });
+    return make("li", {}, make("bdi", {}, name), " ", button);
+  });
+  byId("mark-list").replaceChildren(...items);
+}
+
+function change(spans, said) {
+  state.spans = spans.sort((one, other) => one.start - other.start);
+  state.changed = true;
+  byId("corrected").textContent = said;
+  drawMarks();
+}
+
+/** Mark what is selected; spans that it touches give way. */
+function mark() {
+  const box = byId("mark-text");
+  const before = box.value.slice(0, box.selectionStart);
+  const part = box.value.slice(box.selectionStart, box.selectionEnd);
+  if (!part.trim()) {
+    byId("corrected").textContent = "Select a part of the text first, with the mouse or Shift and the arrows.";
+    box.focus();
+    return;
+  }
+  const start = letters(before + part.slice(0, part.length - part.trimStart().length)).length;
+  const end = start + letters(part.trim()).length;
+  const span = { start, end, label: byId("mark-label").value };
+  const apart = state.spans.filter((one) => one.end <= start || one.start >= end);
+  const gone = state.spans.length - apart.length;
+  change([...apart, span], `Marked ${named(state.text, span)}${gone ? ", in place of what it overlaps" : ""}.`);
+}
+
+byId("mark-add").addEventListener("click", mark);
+byId("mark-text").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey) return;
+  event.preventDefault();
+  mark();
+});
+// Not "readonly": without a caret nobody selects by the keyboard.
+for (const kind of ["beforeinput", "drop", "paste", "cut"]) {
+  byId("mark-text").addEventListener(kind, (event) => event.preventDefault());
+}
