@@ -10,6 +10,7 @@ from typing import Any
 
 from attar.bundle import CARD, GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
 from attar.data import reasons
+from attar.data.called import task_of
 from attar.data.curate import curate, save_dropped, save_rows, summary
 from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
@@ -30,7 +31,6 @@ from attar.plan.handover import HandOver, draft_with_threshold
 from attar.plan.start import CACHE, earlier_build, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
-from attar.tasks import TASKS
 from attar.types import Dataset, Progress, Row, Silent
 
 GOLDEN_EXAMPLES = 8
@@ -59,7 +59,7 @@ def build(
     progress = progress or Silent()
     started = time.perf_counter()
 
-    task = TASKS.get(recipe.task)
+    task = task_of(recipe)
     check_claims(recipe.claims, task)
     earlier = earlier_build(recipe)
     kept = earlier.columns if earlier is not None else ()

@@ -57,5 +57,6 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
             continue
         mark = "  (abstains: out of scope or unsure)" if answer.abstained else ""
         text = f"  {shown[number]}" if shown else ""
-        named = ", ".join(answer.named) or "(none)"
+        nothing = "(no call)" if "calls" in predictor.capabilities else "(none)"
+        named = ", ".join(answer.named) or nothing
         click.echo(f"{named:24} {answer.score:6.1%}{text}{mark}")

@@ -19,7 +19,8 @@ from attar.types import Outputs
 
 def of_words(logits: NDArray[np.float32], rows: Sequence[list[int]]) -> Outputs:
     """logits: of the text and of each token, (texts, 1 + tokens, columns). Gives `logits` of
-    the text and of each word, (texts, 1 + words, columns), and `words`, their places."""
+    the text and of each word, (texts, 1 + words, columns), `words`, their places, and the
+    `texts` themselves."""
     read = [row for row in rows if isinstance(row, Ids)]
     if logits.ndim != 3 or len(read) != len(logits) or logits.shape[1] <= max(map(len, read)):
         raise BundleError(f"the model's output 'logits' has the shape {logits.shape}, not of words")
@@ -30,7 +31,8 @@ def of_words(logits: NDArray[np.float32], rows: Sequence[list[int]]) -> Outputs:
         starts = np.array(row.starts, np.int64)
         known = np.flatnonzero(starts >= 0)
         found[i, 1 + known] = logits[i, 1 + starts[known]]
-    return {"logits": found, "words": places([row.words for row in read])}
+    texts = np.array([row.text for row in read], dtype=object)
+    return {"logits": found, "words": places([row.words for row in read]), "texts": texts}
 
 
 def widened(values: NDArray[Any], width: int) -> NDArray[Any]:
