@@ -48,7 +48,10 @@ NUMBERS = {"five": 5, "ten": 10, "twenty": 20, "40": 40}
 TIMES = {"half past eight": "08:30", "7 pm": "19:00", "noon": "12:00", "ten": "10:00"}
 DAYS = ["monday", "friday", "sunday"]
 IDLE = ["how are you", "tell me a joke", "what is the weather", "who are you", "sing a song"]
-FILLER = ["please", "now", "hello", "thanks", "hey", "quick"]
+FILLER = [
+    "please", "now", "hello", "thanks", "hey", "quick", "dear", "house", "today", "again", "would",
+    "you", "kindly", "just", "so", "well", "okay", "could", "i", "want", "it", "my", "friend",
+]  # fmt: skip
 CONNECTED = ("and", "then", "in", "the", "a", "for", "to", "at", "on", "off", "light", "timer")
 OTHER = ("alarm", "minutes", "set", "turn", "start", "wake", "me", "pm", "past", "half", "percent")
 
@@ -95,7 +98,8 @@ def rows(count: int, seed: int) -> list[dict[str, Any]]:
         asked = {0: 0, 1: 2}.get(number % 8, 1)
         parts = [make(rng) for make in rng.sample([light, timer, alarm], asked)]
         text = " and ".join(part for part, _ in parts) or rng.choice(IDLE)
-        around = rng.sample(FILLER, 3)
-        text = " ".join((*around[: rng.randint(0, 3)], text, *around[: rng.randint(0, 1)]))
+        around = rng.sample(FILLER, rng.randint(2, 6))
+        cut = rng.randint(0, len(around))
+        text = " ".join((*around[:cut], text, *around[cut:]))
         found.append({"text": text, "calls": [call for _, call in parts]})
     return found

@@ -76,7 +76,7 @@ def encoder(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calls")
-    for name, count, seed in (("train", 1_600, 1), ("test", 80, 2)):
+    for name, count, seed in (("train", 2_500, 1), ("test", 80, 2)):
         lines = [json.dumps(row) for row in home_calls.rows(count, seed)]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "encoder").mkdir()
@@ -100,6 +100,7 @@ def test_the_bundle_keeps_the_contract(home: Path, report: dict[str, Any]) -> No
     assert "[]" in settings["labels"]
     assert '[{"name":"start_timer"}]' in settings["labels"]
     assert settings["span_labels"] == ["days", "duration", "percent", "room", "time"]
+    print(report["data"]["rows"], report["data"]["dropped"], report["plan"])
     print(report["metrics"], report["teacher"]["metrics"], report["claims"])
     assert report["metrics"]["calls"] > 0.2
     assert report["metrics"]["call_f1"] > 0.2

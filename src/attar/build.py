@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from attar.plan.handover import HandOver, draft_with_threshold
 from attar.plan.start import CACHE, earlier_build, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
+from attar.tasks.functions import known_functions
 from attar.types import Dataset, Progress, Row, Silent
 
 GOLDEN_EXAMPLES = 8
@@ -150,6 +151,7 @@ def _evaluate(
         "name": draft.manifest["name"],
         "task": context.task.name,
         "labels": settings["labels"],
+        **({"functions": _functions(settings)} if "functions" in settings else {}),
         **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
@@ -173,6 +175,10 @@ def _evaluate(
         "seed": context.seed,
         "versions": versions(),
     }
+
+
+def _functions(settings: Mapping[str, Any]) -> list[str]:
+    return [*known_functions(settings["functions"])]
 
 
 def _measure(draft: Bundle, claims: Sequence[ClaimSpec], seconds: float) -> dict[str, Any]:
