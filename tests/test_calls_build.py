@@ -100,7 +100,69 @@ def test_the_bundle_keeps_the_contract(home: Path, report: dict[str, Any]) -> No
     assert "[]" in settings["labels"]
     assert '[{"name":"start_timer"}]' in settings["labels"]
     assert settings["span_labels"] == ["days", "duration", "percent", "room", "time"]
-    print(report["data"]["rows"], report["data"]["dropped"], report["plan"])
-    print(report["metrics"], report["teacher"]["metrics"], report["claims"])
+    # An encoder with random weights learns little in a build's few epochs.
     assert report["metrics"]["calls"] > 0.2
     assert report["metrics"]["call_f1"] > 0.2
+    assert report["teacher"]["metrics"]["calls"] > 0.1
+    assert report["functions"] == ["set_light", "start_timer", "set_alarm"]
+    assert {claim["metric"]: claim["status"] for claim in report["claims"]} == {
+        "calls": "met",
+        "call_f1": "met",
+    }
+
+
+def test_calls_are_valid_whatever_the_text(home: Path, report: dict[str, Any]) -> None:
+    predictor = load(home / "home.attar")
+    functions = functions_in(home_calls.FUNCTIONS)
+    texts = [row["text"] for row in home_calls.rows(60, 3)]
+    answers = predictor([*texts, "", "🛑 \r\n", "start a timer for 99 kitchen minutes"])
+    for answer in answers:
+        assert isinstance(answer, Extraction)
+        assert answer.calls is not None
+        for call in answer.calls:
+            assert functions[call.name].problem(call.arguments) is None
+            assert 0 < answer.score <= call.score + 1e-9 <= 1 + 1e-6
+    counts = [len(answer.calls) for answer in answers if isinstance(answer, Extraction)]
+    assert {0, 1} <= set(counts)
+
+
+def test_it_can_be_read(home: Path, report: dict[str, Any]) -> None:
+    assert "exactly the gold calls" in as_text(report)
+    page = as_html(report)
+    assert "Exactly the calls" in page
+    assert "3 functions" in page
+    card = model_card(report)
+    assert "Says which functions a text asks for" in card
+    assert "call F1" in card
+
+
+def test_the_command_line(
+    home: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = str(home / "home.attar")
+    texts = [row["text"] for row in home_calls.rows(16, 4)]
+    answers = [json.loads(line) for line in run(capsys, "predict", bundle, *texts, "--json")]
+    asked = next(i for i, answer in enumerate(answers) if answer["calls"])
+    assert set(answers[asked]["calls"][0]) == {"name", "arguments", "score"}
+    shown = run(capsys, "predict", bundle, *texts)
+    assert f"{answers[asked]['calls'][0]['name']}(" in shown[asked]
+    assert any("(no call)" in line for line in shown)
+    verdicts = json.loads(
+        "".join(run(capsys, "verify", bundle, "--data", str(home / "test.jsonl"), "--json"))
+    )
+    sealed = {claim["metric"]: claim["value"] for claim in report["claims"]}
+    assert {v["metric"]: v["value"] for v in verdicts} == sealed
+
+
+def test_curation_of_calls(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads("".join(run(capsys, "curate", str(home / "recipe.toml"), "--json")))
+    assert "[]" in found["labels"]["train"]
+    assert found["rows"]["certify"] == 80
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    with pytest.raises(SystemExit) as done:
+        main([*arguments])
+    out, err = capsys.readouterr()
+    assert done.value.code in (0, None), err
+    return out.splitlines()

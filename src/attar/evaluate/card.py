@@ -115,6 +115,13 @@ def _front_matter(report: Report) -> str:
 def _purpose(report: Report) -> Blocks:
     labels = report.get("labels") or ()
     named = ", ".join(map(escaped, labels))
+    functions = report.get("functions")
+    if functions:
+        those = ", ".join(map(escaped, functions))
+        return [
+            f"Says which functions a text asks for, with their arguments, of {those}; or none. It "
+            f"knows {len(labels)} combinations of calls, and answers with no other."
+        ]
     if report.get("task") == "extract":
         spans = ", ".join(map(escaped, report.get("span_labels") or ()))
         of_text = f" Also says which label fits the whole text, of {named}." if labels else ""

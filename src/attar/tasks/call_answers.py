@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from math import prod
 from typing import Any
@@ -53,6 +54,19 @@ def with_calls(
         for name, arguments, spans in found.calls
     )
     return replace(answer, calls=calls, abstained=answer.abstained or not found.whole)
+
+
+def on_day(answer: Prediction, settings: Mapping[str, Any], day: date) -> Prediction:
+    """The answer with the dates that its words mean on that day: "tomorrow" as one. An answer
+    without calls is given back as it is."""
+    if not isinstance(answer, Extraction) or answer.calls is None:
+        return answer
+    functions, spans = known_functions(settings["functions"]), [span[:3] for span in answer.spans]
+    found = filled(answer.text_label, spans, answer.text, functions, day)
+    if len(found.calls) != len(answer.calls):  # what abstained does not get better by a date
+        return answer
+    pairs = zip(answer.calls, found.calls, strict=True)
+    return replace(answer, calls=tuple(one._replace(arguments=f.arguments) for one, f in pairs))
 
 
 def call_figures(

@@ -31,6 +31,7 @@ _PLAIN_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)")
 _GROUPED = re.compile(r"[-+]?\d{1,3}((,\d{3})+(\.\d+)?|( \d{3})+([.,]\d+)?)")
 _COMMA = re.compile(r"[-+]?\d+,\d+")
 _HYPHEN = re.compile(r"(?<=[^\W\d])-(?=[^\W\d])")  # "ten-minute"
+_FRACTION = re.compile(r"(?<![\d.,])0\.\d")
 _SECOND = re.compile(r"(?<![\w.,])(\d+) 2nd\b")  # "30 second": the unit, not the ordinal
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?")
@@ -210,7 +211,9 @@ def _amount(text: str) -> str | None:
     from price_parser import Price
 
     written = in_digits(text)
-    price = Price.fromstring(written)
+    # "1.200" is 1,200 in much of Europe; nobody writes a leading zero so.
+    point = "." if _FRACTION.search(written) else None
+    price = Price.fromstring(written, decimal_separator=point)
     if price.amount is None:
         return None
     words = re.findall(r"us\$|[$€£¥₹₩₽]|[^\W\d]+", written)
@@ -218,6 +221,6 @@ def _amount(text: str) -> str | None:
     if len(known) != 1 or len(words) > 3:
         return None
     amount = Decimal(price.amount)
-    if amount == round(amount, 2):
-        amount = round(amount, 2).quantize(Decimal("0.01"))
+    # Two digits, or four where two are too few: three would be read as thousands again.
+    amount = amount.quantize(Decimal("0.01" if amount == round(amount, 2) else "0.0001"))
     return f"{amount:f} {known.pop()}"
