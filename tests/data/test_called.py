@@ -71,6 +71,9 @@ def test_values_stand_where_they_are_said() -> None:
         [{"name": "set_light", "arguments": {"on": True}}],
         [("40", "percent"), ("Bed-Room", "room")],
     )
+    for said in ("9 am", "9 o'clock", "9", "nine in the morning"):
+        call = ("set_alarm", {"time": "09:00"})
+        assert annotated(f"wake me at {said} please", call)[1] == [(said, "time")]
     alarm = ("set_alarm", {"time": "08:30:00", "days": ["Monday", "Friday"]})
     assert annotated("half past eight on monday, and friday", alarm) == (
         [{"name": "set_alarm"}],

@@ -106,7 +106,8 @@ def _slot(
 
 
 def _places(text: str, words: Sequence[Place], schema: Value, value: Any) -> tuple[Place, ...]:
-    """The places that are read as the value, none of them around another."""
+    """The places that are read as the value, none of them around another: the shortest, but
+    of times the longest, so that "9 am" is one like "9 pm"."""
     if schema.kind == "boolean":
         return ()  # "on" and "off" are said without meaning an argument
     lengths = range(1, MAX_WORDS + 1)
@@ -116,10 +117,10 @@ def _places(text: str, words: Sequence[Place], schema: Value, value: Any) -> tup
         letters = len(fold(value).split())
         lengths = range(max(1, letters), own + 3) if schema.choices else range(own, own + 1)
     found: list[Place] = []
-    for length in lengths:
+    for length in reversed(lengths) if schema.format == "time" else lengths:
         for first in range(len(words) - length + 1):
             place = (words[first][0], words[first + length - 1][1])
-            if any(place[0] <= start and end <= place[1] for start, end in found):
+            if any(place[0] < end and start < place[1] for start, end in found):
                 continue
             part = text[place[0] : place[1]]
             if _may_read(part, schema, value) and _reads(part, schema, value):
