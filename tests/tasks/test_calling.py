@@ -158,6 +158,11 @@ def test_templates_have_one_name() -> None:
     assert name == '[{"arguments":{"level":5,"on":true},"name":"light","shared":["room"]},' + (
         '{"name":"buy"}]'
     )
+    unhashable = '[{"name":"light","shared":[["room"]]}]'
+    listed = '[{"arguments":["room"],"name":"light"}]'
+    for bad in (unhashable, listed, '[{"name":{}}]', '[{"name":["light"]}]'):
+        with pytest.raises(ValueError, match="no template"):
+            check_template(bad, FUNCTIONS)
     for bad in ("", "{}", "[1]", '[{"name": "light"}]', "[" * 100_000, '[{"arguments":{}}]', "3"):
         with pytest.raises(ValueError, match="no template"):
             template_in(bad)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attar.tasks import functions
 from attar.tasks.functions import functions_in, known_functions
@@ -105,3 +107,44 @@ def test_a_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = known_functions(tools)
     monkeypatch.setattr(functions, "functions_in", lambda _: pytest.fail("read again"))
     assert known_functions(tools) is found
+
+
+#: JSON of the words that functions are made of: near enough to get past the first look.
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.just(10**400),
+        st.floats(),
+        st.sampled_from(["string", "integer", "array", "object", "null", "a", "date", ""]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ["name", "type", "function", "parameters", "properties", "required", "items",
+                 "enum", "format", "a", "minimum", "maxItems", "additionalProperties"]
+            ),
+            inner,
+            max_size=5,
+        ),
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(schema=JSON, value=JSON, required=JSON)
+def test_nothing_but_a_value_error(schema: Any, value: Any, required: Any) -> None:
+    for tools in (schema, [schema], [of(a=schema)], [{"name": "f", "parameters": schema}]):
+        try:
+            found = functions_in(tools)
+        except ValueError:
+            continue
+        for function in found.values():
+            function.problem({"a": value})
+    tool = of(a=TEXT)
+    tool["parameters"]["required"] = required
+    if not isinstance(required, list) or any(one != "a" for one in required):
+        with pytest.raises(ValueError, match="required"):
+            functions_in([tool])

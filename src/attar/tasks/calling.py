@@ -71,7 +71,13 @@ def template_in(name: str) -> tuple[Part, ...]:
             Part(one["name"], one.get("arguments", {}), tuple(one.get("shared", ())))
             for one in content
         )
-        well_made = len(parts) <= MAX_CALLS and name_of_template(parts) == name
+        well_made = (
+            len(parts) <= MAX_CALLS
+            and all(isinstance(part.name, str) for part in parts)
+            and all(isinstance(part.arguments, dict) for part in parts)
+            and all(isinstance(one, str) for part in parts for one in part.shared)
+            and name_of_template(parts) == name
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         well_made = False
     if not well_made:
@@ -82,12 +88,12 @@ def template_in(name: str) -> tuple[Part, ...]:
 def check_template(name: str, functions: Functions) -> None:
     """Raise ValueError where a template calls what these functions do not know."""
     for part in template_in(name):
-        if not isinstance(part.name, str) or part.name not in functions:
-            raise ValueError(f"there is no function {str(part.name)[:60]!r}")
+        if part.name not in functions:
+            raise ValueError(f"there is no function {part.name[:60]!r}")
         arguments = functions[part.name].arguments
         missing = [one for one in (*part.arguments, *part.shared) if one not in arguments]
         if missing:
-            raise ValueError(f"{part.name!r} has no argument {str(missing[0])[:60]!r}")
+            raise ValueError(f"{part.name!r} has no argument {missing[0][:60]!r}")
 
 
 def filled(

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from attar.canonical import LARGEST_INTEGER
 from attar.tasks.shared import is_number
 
 MAX_FUNCTIONS = 256
@@ -149,7 +150,8 @@ def _function(tool: Any, where: str) -> Function:
         raise ValueError(f'{where}: parameters: expected {{"type": "object", "properties": {{…}}}}')
     if len(properties) > MAX_ARGUMENTS:
         raise ValueError(f"{where}: {len(properties)} arguments, at most {MAX_ARGUMENTS} are taken")
-    if not isinstance(required, list) or any(name not in properties for name in required):
+    names = isinstance(required, list) and all(isinstance(one, str) for one in required)
+    if not names or any(one not in properties for one in required):
         raise ValueError(f"{where}: required: expected a list of names in properties")
     if not isinstance(parameters.get("additionalProperties", False), bool):
         raise ValueError(f"{where}: additionalProperties: expected true or false")
@@ -223,8 +225,8 @@ def _limits(
     schema: Mapping[str, Any], words: Sequence[str], where: str
 ) -> tuple[tuple[str, float], ...]:
     for word in words:
-        if word in schema and not is_number(schema[word]):
-            raise ValueError(f"{where}: {word}: expected a number")
+        if word in schema and (not is_number(schema[word]) or abs(schema[word]) > LARGEST_INTEGER):
+            raise ValueError(f"{where}: {word}: expected a number, of at most 2^53")
     return tuple((word, schema[word]) for word in words if word in schema)
 
 
@@ -256,7 +258,7 @@ def _wrong(schema: Value, value: Any) -> str | None:
         "string": isinstance(value, str),
         "boolean": isinstance(value, bool),
         "number": is_number(value),
-        "integer": is_number(value) and float(value).is_integer(),
+        "integer": is_number(value) and value == value // 1,
     }
     if not fits[schema.kind]:
         return f"{_shown(value)}, expected a value of the type {schema.kind}"
