@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from attar.bundle import Bundle
+from attar.data.called import task_of
 from attar.data.curate import curate
 from attar.data.neighbors import clusters, near_pairs, normalize
 from attar.data.split import in_order, split
@@ -52,7 +53,6 @@ from attar.plan.start import CACHE, longest_text, start_artifact
 from attar.plan.teacher import frozen_teacher
 from attar.recipe import ClaimSpec, Recipe
 from attar.runtime.predictor import Predictor
-from attar.tasks import TASKS
 from attar.train.start import locate
 from attar.types import Dataset, Prediction, Progress, Row, Silent
 
@@ -144,7 +144,7 @@ class _Pool:
     """Every labeled row of a recipe, cleaned, with clusters, and an untrained student."""
 
     def __init__(self, recipe: Recipe, most: int, progress: Progress) -> None:
-        task = TASKS.get(recipe.task)
+        task = task_of(recipe)
         dataset = curate(task, recipe.data, progress=progress)
         parts = (dataset.train, dataset.select, dataset.calibrate, dataset.certify)
         columns = task.targets(dataset.train, recipe.data.out_of_scope)

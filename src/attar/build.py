@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attar.bundle import CARD, GOLDEN, MEASUREMENTS, REPORT, Bundle, read_bundle, repack
 from attar.data import reasons
+from attar.data.called import task_of
 from attar.data.curate import curate, save_dropped, save_rows, summary
 from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
@@ -30,7 +31,7 @@ from attar.plan.handover import HandOver, draft_with_threshold
 from attar.plan.start import CACHE, earlier_build, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
-from attar.tasks import TASKS
+from attar.tasks.functions import known_functions
 from attar.types import Dataset, Progress, Row, Silent
 
 GOLDEN_EXAMPLES = 8
@@ -59,7 +60,7 @@ def build(
     progress = progress or Silent()
     started = time.perf_counter()
 
-    task = TASKS.get(recipe.task)
+    task = task_of(recipe)
     check_claims(recipe.claims, task)
     earlier = earlier_build(recipe)
     kept = earlier.columns if earlier is not None else ()
@@ -150,6 +151,7 @@ def _evaluate(
         "name": draft.manifest["name"],
         "task": context.task.name,
         "labels": settings["labels"],
+        **({"functions": _functions(settings)} if "functions" in settings else {}),
         **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
@@ -173,6 +175,10 @@ def _evaluate(
         "seed": context.seed,
         "versions": versions(),
     }
+
+
+def _functions(settings: Mapping[str, Any]) -> list[str]:
+    return [*known_functions(settings["functions"])]
 
 
 def _measure(draft: Bundle, claims: Sequence[ClaimSpec], seconds: float) -> dict[str, Any]:

@@ -28,8 +28,9 @@ class DataSection:
     """Where the rows are, what their fields are called, and how they are curated.
 
     label_separator: between the labels of a multilabel row that gives them as one text,
-    as CSV must; JSON lists need none. What the last four mean, and why nothing of it
-    touches certify: docs/curation.md.
+    as CSV must; JSON lists need none. functions: a JSON file of those that texts may ask for
+    (docs/extract.md). What the last four mean, and why nothing of it touches certify:
+    docs/curation.md.
     """
 
     train: tuple[Path, ...]
@@ -40,6 +41,7 @@ class DataSection:
     group: str | None = None
     out_of_scope: str | None = None
     label_separator: str = "|"
+    functions: Path | None = None
     languages: tuple[str, ...] = ()
     quality_filter: str = "unlabeled"
     personal_data: str = "keep"
@@ -159,6 +161,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             group=_text(data, "group", "[data]"),
             out_of_scope=_text(data, "out_of_scope", "[data]"),
             label_separator=_text(data, "label_separator", "[data]") or "|",
+            functions=_path(data, "functions", folder),
             languages=_names(data, "languages", "[data]"),
             quality_filter=_choice(data, "quality_filter", "[data]", QUALITY_FILTERS),
             personal_data=_choice(data, "personal_data", "[data]", PERSONAL_DATA),
@@ -288,6 +291,11 @@ def _number(
         span = f"above {low:g}" if open_low else f"from {low:g} to {high:g}"
         raise RecipeError(f"{where}: {key} = {value!r}: expected a number {span}")
     return float(value)
+
+
+def _path(table: Mapping[str, Any], key: str, folder: Path) -> Path | None:
+    name = _text(table, key, "[data]")
+    return None if name is None else folder / name
 
 
 def _paths(table: Mapping[str, Any], key: str, folder: Path) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -175,6 +176,12 @@ class Call(NamedTuple):
     arguments: Mapping[str, Any]
     score: float
 
+    @property
+    def shown(self) -> str:
+        """As people read it: `set_timer(minutes=5)`."""
+        given = (f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in self.arguments.items())
+        return f"{self.name}({', '.join(given)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Extraction(Prediction):
@@ -195,6 +202,8 @@ class Extraction(Prediction):
 
     @property
     def named(self) -> tuple[str, ...]:
+        if self.calls is not None:
+            return tuple(call.shown for call in self.calls)
         marked = (f"{self.text[s.start : s.end]} [{s.label}]" for s in self.spans)
         return (*((self.text_label,) if self.text_label is not None else ()), *marked)
 
@@ -233,6 +242,13 @@ class Extraction(Prediction):
         theirs = [[span["start"], span["end"], span["label"]] for span in known]
         if mine != theirs:
             return f"spans {mine} instead of {theirs}"
+        if self.calls is not None:
+            called = [(call.name, dict(call.arguments)) for call in self.calls]
+            expected = [
+                (one.get("name"), one.get("arguments")) for one in example.get("calls") or ()
+            ]
+            if called != expected:
+                return f"calls {called} instead of {expected}"
         return _score_differs("score", self.score, example.get("score"), tolerance)
 
 

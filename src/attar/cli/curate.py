@@ -38,16 +38,16 @@ def curate(
     Dropped and flagged rows are written to dropped.jsonl and flagged.jsonl in .attar/
     beside the recipe, with --labels also suspicious.jsonl, the most suspicious first.
     """
+    from attar.data.called import task_of
     from attar.data.curate import curate as run
     from attar.data.curate import save_dropped, save_rows, summary
     from attar.data.kept import kept_labels
     from attar.data.screen import save_redacted
     from attar.errors import OutputError
     from attar.recipe import read_recipe
-    from attar.tasks import TASKS
 
     checked = read_recipe(recipe)
-    task = TASKS.get(checked.task)
+    task = task_of(checked)
     if labels:
         from attar.cli.extras import need
 
@@ -99,12 +99,12 @@ def _progress() -> Iterator[Progress]:
 
 
 def _suspects(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> list[Suspect]:
+    from attar.data.called import task_of
     from attar.passes import Context
     from attar.plan.labels import look_at_labels
     from attar.plan.start import CACHE
-    from attar.tasks import TASKS
 
-    task, out_of_scope = TASKS.get(recipe.task), recipe.data.out_of_scope
+    task, out_of_scope = task_of(recipe), recipe.data.out_of_scope
     columns = task.targets(dataset.train, out_of_scope)
     cache = recipe.work / CACHE
     context = Context(task, dataset, columns, cache, out_of_scope, seed, progress=progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,8 +27,21 @@ if TYPE_CHECKING:
     help="What standard input holds, when no TEXT is given.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option(
+    "--today",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help='The day that "tomorrow" in a call is counted from; without it such words stay.',
+)
 @click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
-def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, threads: int) -> None:
+def predict(
+    bundle: Path,
+    texts: tuple[str, ...],
+    kind: str,
+    as_json: bool,
+    today: datetime | None,
+    threads: int,
+) -> None:
     """Answer each TEXT, or each row of standard input, in order.
 
     Standard input takes JSON lines ({"text": ...}, or {"tokens": [...]} for a model that
@@ -37,6 +51,7 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
     from attar.errors import DataError
     from attar.runtime.predictor import load
     from attar.tasks import TASKS
+    from attar.tasks.call_answers import on_day
 
     if threads < 1:
         raise click.BadParameter("threads must be at least 1")
@@ -52,10 +67,13 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
         source = read_texts(sys.stdin.buffer, cast("InputKind", kind), gold_kind=gold_kind)
     shown = list(texts)
     for number, answer in enumerate(predictor.stream(source)):
+        if today is not None:
+            answer = on_day(answer, predictor.manifest["task_settings"], today.date())
         if as_json:
             click.echo(json.dumps(answer.to_json(), ensure_ascii=False))
             continue
         mark = "  (abstains: out of scope or unsure)" if answer.abstained else ""
         text = f"  {shown[number]}" if shown else ""
-        named = ", ".join(answer.named) or "(none)"
+        nothing = "(no call)" if "calls" in predictor.capabilities else "(none)"
+        named = ", ".join(answer.named) or nothing
         click.echo(f"{named:24} {answer.score:6.1%}{text}{mark}")

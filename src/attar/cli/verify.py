@@ -74,9 +74,12 @@ def _retest(predictor: Predictor, data: Path, fields: DataSection) -> list[dict[
     from attar.data.split import in_order
     from attar.evaluate.retest import retest
     from attar.tasks import TASKS
+    from attar.tasks.functions import known_functions
 
-    task = TASKS.get(predictor.manifest["task"])
-    rows, _ = read_rows((data,), fields, labeled=True, strict=True, kind=task.gold_kind)
+    kind = TASKS.get(predictor.manifest["task"]).gold_kind
+    tools = predictor.manifest["task_settings"].get("functions")
+    functions = None if tools is None else known_functions(tools)
+    rows, _ = read_rows((data,), fields, labeled=True, strict=True, kind=kind, functions=functions)
     with Bars() as progress:
         # Which row of a group counts must not depend on the order in the file.
         return retest(predictor, in_order(rows), progress)

@@ -25,6 +25,9 @@ TOKENS = "tokens"
 TAGS = "tags"
 #: The columns that a table of annotated rows may have, besides text, label and group.
 FIELDS = (*SPAN_FIELDS, TOKENS, TAGS)
+#: And those of rows whose texts ask for function calls (`data.called`).
+CALLS, MESSAGES = "calls", "messages"
+CALLED = (CALLS, MESSAGES)
 
 #: A category of the whole text counts from this probability on, as in spaCy's own scores.
 MIN_CATEGORY = 0.5

@@ -64,7 +64,7 @@ def _records(file: Any, name: str, fields: DataSection, labeled: bool, kind: Gol
             raise DataError(
                 f"{name}: the schema names {short(column)} more than once. Rename the columns."
             )
-        if key not in annotated.FIELDS:
+        if key not in (*annotated.FIELDS, *annotated.CALLED):
             may_be_list = kind == "labels" and key == "label"
             _check_type(schema.field(column).type, name, key, column, may_be_list)
     columns = list(dict.fromkeys(wanted.values()))
@@ -86,9 +86,11 @@ def _wanted(
         wanted["group"] = fields.group
     if kind == "spans":
         # A text may come from the tokens, and the label of a text is optional.
-        optional = ("text", "label") if annotated.TOKENS in names else ("label",)
+        other = annotated.TOKENS in names or annotated.MESSAGES in names
+        optional = ("text", "label") if other else ("label",)
         wanted = {k: v for k, v in wanted.items() if k not in optional or v in names}
-        wanted |= {field: field for field in annotated.FIELDS if field in names}
+        more = (*annotated.FIELDS, *annotated.CALLED)
+        wanted |= {field: field for field in more if field in names}
     return wanted
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any, BinaryIO, Literal
 
-from attar.data import annotated
+from attar.data import annotated, called
 from attar.data.lines import lines_of, opened
 from attar.data.parquet import parquet_records
 from attar.data.reasons import ENCODING
@@ -26,6 +26,7 @@ from attar.data.records import Lines, Records, no_field, records, short, sniffed
 from attar.errors import DataError
 from attar.recipe import DataSection
 from attar.tasks.annotations import name_of as annotation_name
+from attar.tasks.functions import Functions
 from attar.tasks.label_sets import name_of as set_name
 from attar.types import Dropped, GoldKind, Row
 
@@ -50,6 +51,7 @@ def read_rows(
     labeled: bool,
     strict: bool,
     kind: GoldKind = "label",
+    functions: Functions | None = None,
 ) -> tuple[list[Row], list[Dropped]]:
     """Read all rows of the files, in order; returns (rows, rows with encoding errors).
 
@@ -57,7 +59,8 @@ def read_rows(
     otherwise labels are not read and a group is optional.
     kind "labels": a label is a list, or a text with `fields.label_separator` between labels.
     kind "spans": a label is the name of an annotation (`tasks.annotations`), and either all
-    rows have a label of the whole text or none has.
+    rows have a label of the whole text or none has. functions: its rows ask for calls of
+    these, and the label is the template of the calls (`tasks.calling`).
     strict: nothing is dropped: a row that cannot be decoded is a DataError.
     """
     rows: list[Row] = []
@@ -67,10 +70,10 @@ def read_rows(
         if path in seen:
             raise DataError(f"{path} is named twice. Name each file once.")
         seen.add(path)
-        file_rows, file_dropped = _read_file(path, fields, labeled, strict, kind)
+        file_rows, file_dropped = _read_file(path, fields, labeled, strict, kind, functions)
         rows += file_rows
         dropped += file_dropped
-    if kind == "spans" and labeled:
+    if kind == "spans" and labeled and functions is None:
         annotated.check_labels_alike(rows, fields.label)
     return rows, dropped
 
@@ -101,13 +104,18 @@ def read_texts(
 
 
 def _read_file(
-    path: Path, fields: DataSection, labeled: bool, strict: bool, kind: GoldKind
+    path: Path,
+    fields: DataSection,
+    labeled: bool,
+    strict: bool,
+    kind: GoldKind,
+    functions: Functions | None,
 ) -> tuple[list[Row], list[Dropped]]:
     suffix = _format_of(path, labeled, kind)
     rows: list[Row] = []
     dropped: list[Dropped] = []
     for number, values in _records(path, suffix, fields, labeled, kind):
-        row = _row(values, fields, path.name, number, labeled, kind)
+        row = _row(values, fields, path.name, number, labeled, kind, functions)
         if strict:
             _check_decoded(row)
         if not strict and _is_damaged(row):
@@ -185,9 +193,13 @@ def _row(
     line: int,
     labeled: bool,
     kind: GoldKind = "label",
+    functions: Functions | None = None,
 ) -> Row:
     place = f"{file}, row {line}"
-    held = annotated.with_text(values, fields.text, place) if kind == "spans" else values
+    held = values
+    if kind == "spans":
+        held = called.with_message(values, fields.text)
+        held = annotated.with_text(held, fields.text, place)
     text = _value(held, "text", fields.text, place)
     if not isinstance(text, str):
         raise DataError(
@@ -200,7 +212,9 @@ def _row(
             "can be read. Cut it into smaller ones, one row each."
         )
     label = None
-    if labeled and kind == "spans":
+    if labeled and functions is not None:
+        label = called.annotation_of(values, text, functions, place)
+    elif labeled and kind == "spans":
         label = _annotation(values, text, fields, place)
     elif labeled:
         # Interned: there are few labels, and a million copies of them would fill the memory.
@@ -224,6 +238,11 @@ def _one(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
 
 def _annotation(values: Mapping[str, Any], text: str, fields: DataSection, place: str) -> str:
     """The name of a row's spans and of its label, where it has one."""
+    if annotated.CALLS in values and not any(field in values for field in annotated.FIELDS):
+        raise DataError(
+            f"{place}: there are calls, but the recipe names no functions. Name their file: "
+            '[data] functions = "functions.json".'
+        )
     has_label = values.get(fields.label) is not None
     whole = _one(values, fields, place) if has_label else None
     return annotation_name(whole, annotated.spans_in(values, text, place))

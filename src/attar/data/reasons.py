@@ -7,6 +7,7 @@ LABEL_CONFLICT = "label conflict"
 DUPLICATE = "duplicate"
 NEAR_DUPLICATE = "near-duplicate"
 LEAK = "leak"
+RARE_CALLS = "rare calls"
 LANGUAGE = "another language"
 SYMBOLS = "symbols"
 MARKUP = "markup"
@@ -28,6 +29,7 @@ DROPS = (
     DUPLICATE,
     NEAR_DUPLICATE,
     LEAK,
+    RARE_CALLS,
     LANGUAGE,
     *QUALITY,
     SUSPICIOUS_LABEL,

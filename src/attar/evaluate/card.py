@@ -23,6 +23,8 @@ PIPELINES = {
 }
 SHOWN = 10  # slices of a kind and confusions; the report has them all
 METRICS = {
+    "calls": "exactly the gold calls",
+    "call_f1": "call F1",
     "accuracy": "accuracy (gold, in scope)",
     "span_f1": "span F1",
     "exact": "exactly the gold label and spans",
@@ -36,7 +38,7 @@ METRICS = {
     "in_scope_abstained": "in-scope abstained on",
     "accuracy_when_answering": "accuracy when answering",
 }
-PLAIN = ("span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc")
+PLAIN = ("call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc")
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -113,6 +115,13 @@ def _front_matter(report: Report) -> str:
 def _purpose(report: Report) -> Blocks:
     labels = report.get("labels") or ()
     named = ", ".join(map(escaped, labels))
+    functions = report.get("functions")
+    if functions:
+        those = ", ".join(map(escaped, functions))
+        return [
+            f"Says which functions a text asks for, with their arguments, of {those}; or none. It "
+            f"knows {len(labels)} combinations of calls, and answers with no other."
+        ]
     if report.get("task") == "extract":
         spans = ", ".join(map(escaped, report.get("span_labels") or ()))
         of_text = f" Also says which label fits the whole text, of {named}." if labels else ""

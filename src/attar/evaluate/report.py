@@ -115,6 +115,8 @@ def as_text(report: Mapping[str, Any]) -> str:
 
 
 _SHOWN = (
+    ("calls", "exactly the gold calls"),
+    ("call_f1", "call F1"),
     ("accuracy", "accuracy (gold, in scope)"),
     ("span_f1", "span F1"),
     ("exact", "exactly the gold label and spans"),
@@ -175,7 +177,7 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
 def _percent(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    plain = ("oos_auroc", "span_f1", "macro_f1", "micro_f1", "average_precision")
+    plain = ("oos_auroc", "call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision")
     return f"{value:.4f}" if key in plain else f"{value:.2%}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from attar.errors import BundleError, DataError
 from attar.evaluate.claims import decide, evidence_name, measured, spec_of
 from attar.runtime.predictor import Predictor
-from attar.tasks import TASKS
+from attar.tasks import task_in
 from attar.types import Progress, Row, Silent
 
 NEEDS_TEACHER = ("retained",)
@@ -31,7 +31,7 @@ def retest(
         raise BundleError(f"{predictor.path}: holds no report, so there is no claim to re-test")
     if not rows:
         raise DataError("there are no rows to re-test on")
-    task = TASKS.get(predictor.manifest["task"])
+    task = task_in(predictor.manifest)
     out_of_scope = predictor.manifest["task_settings"].get("out_of_scope")
     stream = predictor.stream(row.text for row in rows)
     answers = list((progress or Silent()).track(stream, "re-testing", len(rows)))

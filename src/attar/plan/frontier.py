@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from attar.data.called import task_of
 from attar.data.curate import curate
 from attar.errors import DataError, RecipeError
 from attar.evaluate.examine import Examination
@@ -35,7 +36,6 @@ from attar.plan.search import (
 from attar.plan.start import CACHE
 from attar.recipe import Recipe
 from attar.runtime.predictor import Predictor
-from attar.tasks import TASKS
 from attar.train.shapes import Shape, bundle_bytes, fitting_shapes, reports_bytes
 from attar.types import Derived, Progress, Silent
 
@@ -63,7 +63,7 @@ def frontier(
         raise RecipeError(f"sizes are megabytes above 0, not {min(sizes):g}")
     if recipe.student.keep_labels:
         raise RecipeError("[student] keep_labels keeps the start's own shape: take it out")
-    task = TASKS.get(recipe.task)
+    task = task_of(recipe)
     dataset = curate(task, recipe.data, seed=seed, progress=progress)
     columns = task.targets(dataset.train, recipe.data.out_of_scope)
     context = Context(

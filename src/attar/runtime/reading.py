@@ -23,7 +23,7 @@ def of_words(
 ) -> Outputs:
     """logits: of the text and of each token, (windows, 1 + tokens, columns); texts have several
     windows where they are longer than `size`. Gives `logits` of the text and of each word,
-    (texts, 1 + words, columns), and `words`, their places."""
+    (texts, 1 + words, columns), `words`, their places, and the `texts` themselves."""
     read = [row for row in rows if isinstance(row, Ids)]
     size = size or max(map(len, read))
     tokens = [len(window) for row in read for window in cut(row, size)]
@@ -40,7 +40,8 @@ def of_words(
         known = np.flatnonzero(starts >= 0)
         window, token = np.divmod(starts[known], size)
         found[i, 1 + known] = logits[np.searchsorted(owner, i) + window, 1 + token]
-    return {"logits": found, "words": places([row.words for row in read])}
+    texts = np.array([row.text for row in read], dtype=object)
+    return {"logits": found, "words": places([row.words for row in read]), "texts": texts}
 
 
 def widened(values: NDArray[Any], width: int) -> NDArray[Any]:

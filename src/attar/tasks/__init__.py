@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from attar.registry import Registry
 from attar.types import Task
 
@@ -14,3 +17,15 @@ TASKS: Registry[Task] = Registry(
     },
     noun="task",
 )
+
+
+def task_in(manifest: Mapping[str, Any]) -> Task:
+    """The task of a bundle whose manifest was checked, with the functions that its model calls."""
+    task = TASKS.get(manifest["task"])
+    functions = manifest["task_settings"].get("functions")
+    if functions is None or manifest["task"] != "extract":
+        return task
+    from attar.tasks.extract import EXTRACT
+    from attar.tasks.functions import known_functions
+
+    return EXTRACT.with_functions(known_functions(functions))

@@ -23,12 +23,22 @@ from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Resampled
 from attar.metrics import softmax
 from attar.tasks.annotations import Annotation, annotation_in, name_of
-from attar.tasks.shared import check_scores, groups_of
+from attar.tasks.call_answers import (
+    CALL_METRICS,
+    call_evidence,
+    call_figures,
+    check_functions,
+    with_calls,
+)
+from attar.tasks.calling import filled
+from attar.tasks.functions import Functions
+from attar.tasks.shared import check_scores, groups_of, ratio, weighted_f1
 from attar.tasks.tagging import likeliest, spans_of, tags_of
 from attar.tasks.words import places, words_of
 from attar.types import (
     SHOWN_ALTERNATIVES,
     Alternative,
+    Call,
     Extraction,
     FoundSpan,
     GoldKind,
@@ -39,13 +49,15 @@ from attar.types import (
 
 OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
 OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"
+NO_CALLS = "none of the functions"
 NOTHING, OTHER_EDGES = "(nothing)", "(other edges)"  # in tables of what stands for what
 LEAST = 1e-12
 Floats = NDArray[np.float64]
 
 
 class Extract:
-    """The task "extract"."""
+    """The task "extract". functions: those that texts may ask for, by name; a text's label is
+    then the template of its calls (`tasks.calling`)."""
 
     name = "extract"
     gold_kind: GoldKind = "spans"
@@ -55,6 +67,15 @@ class Extract:
         *("span_f1", "accuracy", "exact", "retained", "error_when_answering", "handover"),
     )
 
+    def __init__(self, functions: Functions | None = None) -> None:
+        self.functions = functions
+        if functions is not None:
+            self.capabilities = ("calls", *self.capabilities)
+            self.claim_metrics = (*CALL_METRICS, *self.claim_metrics)
+
+    def with_functions(self, functions: Functions) -> Extract:
+        return Extract(functions)
+
     def check(self, rows: Sequence[Row]) -> None:
         """Raise DataError where labeled rows cannot be learned from."""
         if not rows:
@@ -62,7 +83,7 @@ class Extract:
         for row in rows:
             if row.label is None:
                 raise DataError(f"{row.place}: the spans are missing; write [] for none")
-        if not any(annotation_in(row.label).spans for row in rows):
+        if self.functions is None and not any(annotation_in(row.label).spans for row in rows):
             raise DataError(f"{rows[0].file}: none of the {len(rows)} rows has a span")
 
     def labels_of(self, label: str | None) -> tuple[str, ...]:
@@ -76,6 +97,9 @@ class Extract:
         if label is None:
             return None
         found = annotation_in(label)
+        if self.functions is not None:
+            calls = filled(found.label, found.spans, text, self.functions).calls
+            return ", ".join(Call(*call[:2], 1.0).shown for call in calls) or NO_CALLS
         spans = ", ".join(f"{text[s.start : s.end]} [{s.label}]" for s in found.spans)
         return f"{found.label}: {spans or NOTHING}" if found.label is not None else spans or NOTHING
 
@@ -104,7 +128,7 @@ class Extract:
         annotations = [annotation_in(row.label) for row in rows]
         of_texts = sorted({a.label for a in annotations if a.label is not None})
         of_spans = sorted({span.label for a in annotations for span in a.spans})
-        if not of_spans:
+        if not of_spans and self.functions is None:
             raise DataError("no row has a span; there is nothing to extract")
         tags = [tag + label for label in of_spans for tag in (BEGIN, INSIDE)]
         return (*(OF_TEXT + label for label in of_texts), OUTSIDE, *tags)
@@ -132,7 +156,9 @@ class Extract:
     ) -> dict[str, Any]:
         """The manifest's `task_settings`; labels: of texts; span_labels: of spans."""
         of_texts, of_spans = _labels_in(targets)
+        tools = [dict(function.source) for function in (self.functions or {}).values()]
         return {
+            **({"functions": tools} if tools else {}),
             "acceptance": acceptance,
             "labels": of_texts,
             "span_labels": of_spans,
@@ -144,7 +170,8 @@ class Extract:
     def check_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Raise BundleError where `task_settings` cannot be decoded with."""
         settings = manifest["task_settings"]
-        for key, least in (("labels", 0), ("span_labels", 1)):
+        calls = settings.get("functions") is not None
+        for key, least in (("labels", int(calls)), ("span_labels", int(not calls))):
             found = settings.get(key)
             texts = isinstance(found, list) and all(isinstance(x, str) for x in found)
             if not texts or len(set(found)) != len(found) or len(found) < least:
@@ -152,6 +179,8 @@ class Extract:
                     f"manifest.json: task_settings.{key}: expected a list of distinct texts"
                 )
         check_scores(settings)
+        if calls:
+            check_functions(settings)
 
     def tuned(
         self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]
@@ -159,11 +188,13 @@ class Extract:
         return {}
 
     def beside(self, texts: Sequence[str]) -> Outputs:
-        """words: places of the texts' words, (texts, words, 2)."""
-        return {"words": places([words_of(text) for text in texts])}
+        """words: places of the texts' words, (texts, words, 2). texts: themselves, (texts,)."""
+        found = places([words_of(text) for text in texts])
+        return {"words": found, "texts": np.array(list(texts), dtype=object)}
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
-        """Answers from `logits` (batch, 1 + words, columns) and `words` (batch, words, 2)."""
+        """Answers from `logits` (batch, 1 + words, columns) and `words` (batch, words, 2), and
+        where the model knows functions from `texts` (batch,)."""
         settings = manifest["task_settings"]
         labels, threshold = settings["labels"], settings["threshold"]
         of_text, of_words = self._log_p(outputs, settings)
@@ -185,22 +216,26 @@ class Extract:
                 for first, after, label in spans_of(paths[i].tolist())
             )
             of_the_text = ranked[0].label if ranked else None
-            answers.append(
-                Extraction(
-                    label=name_of(of_the_text, [span[:3] for span in spans]),
-                    score=score,
-                    abstained=threshold is not None and score < threshold,
-                    alternatives=tuple(ranked[1:]),
-                    text_label=of_the_text,
-                    text_score=ranked[0].score if ranked else None,
-                    spans=spans,
-                )
+            answer = Extraction(
+                label=name_of(of_the_text, [span[:3] for span in spans]),
+                score=score,
+                abstained=threshold is not None and score < threshold,
+                alternatives=tuple(ranked[1:]),
+                text_label=of_the_text,
+                text_score=ranked[0].score if ranked else None,
+                spans=spans,
             )
+            if settings.get("functions") is not None:
+                sure = float(np.exp(of_text[i].max()))
+                answer = with_calls(answer, sure, outputs["texts"][i], settings)
+            answers.append(answer)
         return answers
 
     def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> Floats:
-        """How likely exactly this label and these spans are, were the words independent."""
-        return np.array([answer.score for answer in self.decode(outputs, _always(manifest))])
+        """How likely exactly this label and these spans are, were the words independent; 0 where
+        they come to a call that no function takes."""
+        answers = self.decode(outputs, _always(manifest))
+        return np.array([0.0 if a.abstained else a.score for a in answers])
 
     def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
         """Of the gold label and the gold tags, summed over the words that were read."""
@@ -228,7 +263,8 @@ class Extract:
         return pooled
 
     def score(self, figures: Mapping[str, float]) -> float:
-        known = [figures[name] for name in ("span_f1", "accuracy") if name in figures]
+        known = [figures.get(name, np.nan) for name in ("span_f1", "accuracy")]
+        known = [figure for figure in known if not np.isnan(figure)]
         return float(np.mean(known)) if known else 0.0
 
     def metrics(
@@ -241,9 +277,10 @@ class Extract:
         exact = [a.label == row.label for a, row in zip(answers, rows, strict=True)]
         hits = float(found.sum())
         return {
-            "span_f1": _ratio(2 * hits, float((given + gold).sum())),
-            "span_precision": _ratio(hits, float(given.sum())),
-            "span_recall": _ratio(hits, float(gold.sum())),
+            **call_figures(rows, answers, self.functions),
+            "span_f1": ratio(2 * hits, float((given + gold).sum())),
+            "span_precision": ratio(hits, float(given.sum())),
+            "span_recall": ratio(hits, float(gold.sum())),
             "accuracy": float(right[labeled].mean()) if labeled.any() else np.nan,
             "exact": float(np.mean(exact)) if rows else np.nan,
             "spans": float(gold.sum()),
@@ -271,11 +308,12 @@ class Extract:
 
         everywhere, one_stratum = np.ones(len(rows), bool), np.zeros(len(rows), np.int64)
         evidence: dict[str, Evidence] = {
-            "span_f1": Resampled(partial(_weighted_f1, found, given + gold), one_stratum, groups),
+            "span_f1": Resampled(partial(weighted_f1, found, given + gold), one_stratum, groups),
             "exact": share(right, everywhere),
             "handover": share(~answered, everywhere),
             "error_when_answering": share(~right, answered),
         }
+        evidence |= call_evidence(rows, answers, self.functions)
         labeled, label_right = _labels_right(rows, answers)
         if labeled.any():
             evidence["accuracy"] = share(label_right, labeled)
@@ -349,20 +387,6 @@ def _labels_right(
     labeled = np.array([one.label is not None for one in gold], bool)
     right = [annotation_in(a.label).label == g.label for a, g in zip(answers, gold, strict=True)]
     return labeled, np.array(right, bool)
-
-
-def _weighted_f1(
-    found: NDArray[np.int64], both: NDArray[np.int64], weights: NDArray[np.float64]
-) -> Floats:
-    """Micro-F1 of spans under row weights (draws, rows). both: given and gold of each row."""
-    total = weights @ both
-    with np.errstate(invalid="ignore"):
-        f1: Floats = np.where(total > 0, 2 * (weights @ found) / total, np.nan)
-    return f1
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
 
 
 EXTRACT = Extract()

@@ -58,4 +58,23 @@ def groups_of(rows: Sequence[Row]) -> NDArray[np.int64] | None:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False
+
+
+def weighted_f1(
+    found: NDArray[np.int64], both: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Micro-F1 under row weights (draws, rows). both: given and gold of each row."""
+    total = weights @ both
+    with np.errstate(invalid="ignore"):
+        f1: NDArray[np.float64] = np.where(total > 0, 2 * (weights @ found) / total, np.nan)
+    return f1
+
+
+def ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")

@@ -31,16 +31,22 @@ _MARKS = {
 }
 
 #: The figure at the top: the first of these that the task has.
-_MAIN = (("span_f1", "Span F1"), ("accuracy", "Accuracy"), ("micro_f1", "Micro F1"))
+_MAIN = (
+    ("calls", "Exactly the calls"),
+    ("span_f1", "Span F1"),
+    ("accuracy", "Accuracy"),
+    ("micro_f1", "Micro F1"),
+)
 
 
 def headline(report: Mapping[str, Any]) -> Html:
     """Name, verdict on the claims, and the four figures to remember."""
     labels = report.get("labels")
-    spans = report.get("span_labels")
+    spans, functions = report.get("span_labels"), report.get("functions")
     about = [
         report.get("task"),
-        f"{len(labels)} labels" if labels else None,
+        f"{len(functions)} functions" if functions else None,
+        f"{len(labels)} {'templates of calls' if functions else 'labels'}" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
     ]
     metric, title = next(

@@ -25,6 +25,8 @@ from attar.evaluate.page.markup import (
 )
 
 _METRICS: tuple[tuple[str, str, Format], ...] = (
+    ("calls", "exactly the gold calls", percent),
+    ("call_f1", "call F1", percent),
     ("accuracy", "accuracy, in scope", percent),
     ("span_f1", "span F1", percent),
     ("exact", "exactly the gold label and spans", percent),

@@ -1,0 +1,127 @@
+"""Answers that hold function calls: how they are made, and how often they are right.
+
+A call counts as right where its name and all of its arguments are the gold ones; both sides come
+from an annotation and the text by the same way (`calling.filled`), so that what is compared is
+what a caller would get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.errors import BundleError
+from attar.evidence import Evidence, Proportion, Resampled
+from attar.tasks.annotations import annotation_in
+from attar.tasks.calling import Filled, alike, check_template, filled
+from attar.tasks.functions import Functions, known_functions
+from attar.tasks.normalize import need_extra
+from attar.tasks.shared import groups_of, ratio, weighted_f1
+from attar.types import Call, Extraction, Prediction, Row
+
+CALL_METRICS = ("calls", "call_f1")
+
+
+def check_functions(settings: Mapping[str, Any]) -> None:
+    """Raise BundleError where the functions of a manifest, or templates that call them, cannot
+    be used, and MissingExtraError where reading their values takes more than is installed."""
+    where = "manifest.json: task_settings.functions"
+    try:
+        functions = known_functions(settings["functions"])
+        for label in settings["labels"]:
+            check_template(label, functions)
+    except ValueError as error:
+        raise BundleError(f"{where}: {error}") from None
+    need_extra(functions.values())
+
+
+def with_calls(
+    answer: Extraction, template_p: float, text: str, settings: Mapping[str, Any]
+) -> Extraction:
+    """The answer with its calls. It abstains where one of them is not valid, or where a span
+    belongs to none. template_p: how likely the answer's template is."""
+    functions = known_functions(settings["functions"])
+    found = filled(answer.text_label, [span[:3] for span in answer.spans], text, functions)
+    calls = tuple(
+        Call(name, arguments, template_p * prod(answer.spans[i].score for i in spans))
+        for name, arguments, spans in found.calls
+    )
+    return replace(answer, calls=calls, abstained=answer.abstained or not found.whole)
+
+
+def on_day(answer: Prediction, settings: Mapping[str, Any], day: date) -> Prediction:
+    """The answer with the dates that its words mean on that day: "tomorrow" as one. An answer
+    without calls is given back as it is."""
+    if not isinstance(answer, Extraction) or answer.calls is None:
+        return answer
+    functions, spans = known_functions(settings["functions"]), [span[:3] for span in answer.spans]
+    found = filled(answer.text_label, spans, answer.text, functions, day)
+    if len(found.calls) != len(answer.calls):  # what abstained does not get better by a date
+        return answer
+    pairs = zip(answer.calls, found.calls, strict=True)
+    return replace(answer, calls=tuple(one._replace(arguments=f.arguments) for one, f in pairs))
+
+
+def call_figures(
+    rows: Sequence[Row], answers: Sequence[Prediction], functions: Functions | None
+) -> dict[str, float]:
+    """calls: the share of rows whose calls are exactly the gold ones, in order. call_f1: of
+    single calls, whatever their order. Empty for a model without functions."""
+    if functions is None:
+        return {}
+    right, found, given, gold = _counted(rows, answers, functions)
+    return {
+        "calls": float(right.mean()) if rows else float("nan"),
+        "call_f1": ratio(2 * float(found.sum()), float((given + gold).sum())),
+        "gold_calls": float(gold.sum()),
+    }
+
+
+def call_evidence(
+    rows: Sequence[Row], answers: Sequence[Prediction], functions: Functions | None
+) -> dict[str, Evidence]:
+    if functions is None:
+        return {}
+    right, found, given, gold = _counted(rows, answers, functions)
+    groups, one_stratum = groups_of(rows), np.zeros(len(rows), np.int64)
+    return {
+        "calls": Proportion(right, groups),
+        "call_f1": Resampled(partial(weighted_f1, found, given + gold), one_stratum, groups),
+    }
+
+
+def _counted(
+    rows: Sequence[Row], answers: Sequence[Prediction], functions: Functions
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Which rows have exactly the gold calls; calls found rightly, given, and gold, (rows,)."""
+    right = np.zeros(len(rows), bool)
+    counts = np.zeros((3, len(rows)), np.int64)
+    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        wanted, ours = (_filled(label, row.text, functions) for label in (row.label, answer.label))
+        left = [call[:2] for call in wanted.calls]
+        for call in ours.calls:
+            match = next((one for one in left if alike(call[:2], one, functions)), None)
+            if match is not None:
+                left.remove(match)
+        found = len(wanted.calls) - len(left)
+        counts[:, i] = found, len(ours.calls), len(wanted.calls)
+        pairs = zip(ours.calls, wanted.calls, strict=False)
+        right[i] = (
+            ours.whole
+            and wanted.whole
+            and len(ours.calls) == len(wanted.calls)
+            and all(alike(a[:2], b[:2], functions) for a, b in pairs)
+        )
+    return right, counts[0], counts[1], counts[2]
+
+
+def _filled(label: str | None, text: str, functions: Functions) -> Filled:
+    annotation = annotation_in(label)
+    return filled(annotation.label, annotation.spans, text, functions)
