@@ -211,6 +211,16 @@ _ANSWER = {
     "label": "order_status", "score": 0.97, "abstained": False,
     "alternatives": [["delivery_time", 0.02]], "answered_by": "model",
 }  # fmt: skip
+_MARKED = {
+    "label": "book_flight", "score": 0.91, "abstained": False,
+    "spans": [{"start": 7, "end": 11, "text": "Rome", "label": "city", "score": 0.98}],
+    "calls": [{"name": "book", "arguments": {"to": "Rome"}, "score": 0.9}],
+    "alternatives": [["flight_status", 0.02]], "answered_by": "model",
+}  # fmt: skip
+_MARKED_SO = {
+    "text": "fly to Rome", "label": "book_flight",
+    "spans": [{"start": 7, "end": 11, "label": "city"}],
+}  # fmt: skip
 ASKING = (400, 401, 404, 413, 422, 429, 503, 504)
 
 OPERATIONS = (
@@ -219,12 +229,16 @@ OPERATIONS = (
         "Answer one text or several, in their order.",
         predict, Annotated[Texts, EITHER_TEXT], Answers, errors=ASKING, example=_TEXT,
         answer_example={"model": "desk", "content_sha256": "…", "answers": [_ANSWER]},
+        more_answers={
+            "spans": {"model": "trips", "content_sha256": "…", "answers": [_MARKED]},
+        },
     ),
     Operation(
         "POST", "/v1/models/{model}/corrections", "correct",
         "Say what the label of a text is, or its spans are: it goes into the capture file.",
         correct, Annotated[Correction, LABEL_OR_SPANS], Taken, errors=(*ASKING, 409),
         example={"text": "where is my parcel?", "label": "order_status"},
+        more={"spans": _MARKED_SO},
     ),
     Operation(
         "GET", "/v1/models/{model}/report", "report",
