@@ -160,7 +160,7 @@ async def classify(service: Service, request: Request, body: ClassifyRequest) ->
     answers = await service.departures.unless_gone(
         request, service.predict(served, texts, asked(service, request))
     )
-    labels = served.predictor.labels
+    labels = served.labels
     data = []
     for index, answer in enumerate(answers):
         scores = scores_of(answer.prediction)
