@@ -71,13 +71,13 @@ def test_an_answer_is_read(said: Any, found: Annotation | None) -> None:
 def test_calls_keep_the_schema_of_their_function() -> None:
     parameters = {"type": "object", "properties": {"to": {"enum": ["Oslo"]}, "n": {
         "type": "integer"}}, "required": ["to"], "additionalProperties": False}  # fmt: skip
-    marking = Marking((), ("x",), [{"name": "book", "parameters": parameters}])
+    marking = Marking((), (), [{"name": "book", "parameters": parameters}])
     request = marking.request("")["response_format"]["json_schema"]
     assert request["strict"] is False
     calls = [{"name": "book", "arguments": a} for a in (
         {"to": "Oslo", "n": 2}, {"to": "Rome"}, {"n": 2}, {"to": "Oslo", "n": True},
         {"to": "Oslo", "z": 1}, "Oslo")]  # fmt: skip
-    said = json.dumps({"spans": [], "calls": [*calls, {"name": "fly", "arguments": {}}, 3]})
+    said = json.dumps({"calls": [*calls, {"name": "fly", "arguments": {}}, 3]})
     marked = marking.read(said, "")
     assert marked is not None
     assert marked.calls == (("book", {"to": "Oslo", "n": 2}),)

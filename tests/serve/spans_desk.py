@@ -57,7 +57,7 @@ class Marking:
     def __init__(self, real: Any, labels: Sequence[str], calls: bool) -> None:
         self._real, self._calls = real, calls
         self.labels = tuple(labels)
-        self.capabilities = ("spans", "embed", "calls") if calls else ("spans", "embed")
+        self.capabilities = ("calls", "spans", "embed") if calls else ("spans", "embed")
         settings = SETTINGS | {"labels": [*labels]} | ({"functions": FUNCTIONS} if calls else {})
         self.manifest = real.manifest | {"task_settings": settings}
 
@@ -71,8 +71,10 @@ class Marking:
         found = ANSWERS.get(text) or extraction(text, "play_music")
         if not self.labels:
             found = replace(found, text_label=None, text_score=None, alternatives=())
-        if self._calls:
-            found = replace(found, calls=CALLS if text == BOOK else ())
+        if self._calls:  # whose labels are templates of calls
+            found = replace(
+                found, text_label='[{"name":"book"}]', calls=CALLS[: 2 * (text == BOOK)]
+            )
         return found
 
 

@@ -108,7 +108,8 @@ def test_the_description_tells_the_models_and_the_limits(serve: Serve, tiny_bund
     # In words alone: a schema that held them would make 413 the wrong answer.
     assert "1500" not in json.dumps(described["components"])
     asked = described["paths"]["/v1/chat/completions"]["post"]["requestBody"]
-    assert asked["content"]["application/json"]["example"]["model"] == "desk"
+    shown = asked["content"]["application/json"]["examples"]
+    assert {one["value"]["model"] for one in shown.values()} == {"desk"}
 
 
 def test_request_ids_come_back(serve: Serve) -> None:

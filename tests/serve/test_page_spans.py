@@ -58,10 +58,10 @@ def written(capture: Path) -> list[Any]:
 
 
 def test_spans_stand_in_the_text(serve: Serve, visit, tmp_path: Path) -> None:
-    shown: Page = visit(marking(serve, tmp_path, calls=True).url)
+    shown: Page = visit(marking(serve, tmp_path).url)
     shown.until("facts", "2 labels · 3 kinds of spans", "abstains under a score of 50.0%")
     type_in(shown, BOOK)
-    shown.until("answer", "book_flight", "from Rome", "city × 2", "2 function calls", '"seats":2')
+    shown.until("answer", "book_flight", "from Rome", "city × 2", "or the label play_music")
     marks = shown.run(
         "return [...document.querySelectorAll('#answer mark')]"
         ".map((mark) => [mark.textContent, mark.className])"
@@ -70,7 +70,31 @@ def test_spans_stand_in_the_text(serve: Serve, visit, tmp_path: Path) -> None:
     assert marks[1][1] == marks[2][1] != marks[0][1]
     shown.until("said", "book_flight. The model answers", "two [count]; Rome [city]; Oslo [city].")
     type_in(shown, UNSURE)
-    shown.until("answer", "Abstains", "best guess is play_music", "Rome", "It calls no function.")
+    shown.until("answer", "Abstains", "best guess is play_music", "Rome")
+    assert shown.complaints() == []
+
+
+def test_calls_stand_in_a_table_and_are_corrected(serve: Serve, visit, tmp_path: Path) -> None:
+    capture = tmp_path / "captured.jsonl"
+    server = marking(serve, tmp_path, calls=True, capture=Capture(path=str(capture)))
+    shown: Page = visit(server.url)
+    shown.until("facts", "2 functions · 3 kinds of spans")
+    type_in(shown, BOOK)
+    shown.until("answer", "book, notify", "from Rome", "2 function calls", '"seats":2')
+    assert not shown["marking"].is_displayed()
+    assert '"to": "Oslo"' in shown["right-calls"].get_attribute("value")
+    shown["right-calls"].clear()
+    shown["right-calls"].send_keys("[{]")
+    shown["save"].click()
+    shown.until("corrected", "Not saved: the calls are no JSON")
+    shown["right-calls"].clear()
+    shown["right-calls"].send_keys('[{"name": "book", "arguments": {"to": "Rome"}}]')
+    shown["save"].click()
+    shown.until("corrected", "Saved")
+    row = written(capture)[-1]
+    assert (row["text"], row["calls"]) == (BOOK, [{"name": "book", "arguments": {"to": "Rome"}}])
+    type_in(shown, "hm")
+    shown.until("answer", "No call", "It calls no function.")
     assert shown.complaints() == []
 
 
@@ -138,13 +162,13 @@ def test_a_correction_by_keyboard_and_mouse(serve: Serve, visit, tmp_path: Path)
 
 def test_a_file_with_spans_is_downloaded(serve: Serve, visit, tmp_path: Path) -> None:
     shown: Page = visit(marking(serve, tmp_path, calls=True).url)
-    shown.until("facts", "2 labels")
+    shown.until("facts", "2 functions")
     shown.driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
     )
     shown.run("document.getElementById('paste').value = arguments[0]", f"{BOOK}\n{UNSURE}")
     shown["run"].click()
-    shown.until("rows", "All rows", "Rome", "city", "book_flight")
+    shown.until("rows", "All rows", "Rome", "city", "book, notify")
     shown["download"].click()
     until = time.monotonic() + 15
     while not (found := tmp_path / "texts-answered.csv").exists():
@@ -153,7 +177,7 @@ def test_a_file_with_spans_is_downloaded(serve: Serve, visit, tmp_path: Path) ->
     with found.open(newline="", encoding="utf-8") as file:
         head, first, second = list(csv.reader(file))
     assert head == ["text", "label", "spans", "calls", "score", "abstained", "answered_by"]
-    assert first[:2] == [BOOK, "book_flight"]
+    assert first[:2] == [BOOK, ""]
     assert [(s["start"], s["label"]) for s in json.loads(first[2])] == [
         (2, "count"), (17, "city"), (25, "city"),
     ]  # fmt: skip

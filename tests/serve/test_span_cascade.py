@@ -69,12 +69,26 @@ def test_the_page_compares_spans(cascade: Callable[..., Running], upstream: Upst
     }  # fmt: skip
 
 
-def test_calls_of_a_large_model(cascade: Callable[..., Running], upstream: Upstream) -> None:
-    client = cascade(calls=True).client
+def test_calls_of_a_large_model(
+    cascade: Callable[..., Running], upstream: Upstream, tmp_path: Path
+) -> None:
+    path = tmp_path / "requests.jsonl"
+    server = cascade(calls=True, capture=Capture(path=str(path)))
     calls = [{"name": "book", "arguments": {"to": "Rome"}}, {"name": "other", "arguments": {}}]
-    upstream.script = [json.dumps({**json.loads(SAID), "calls": calls})]
-    (answer,) = client.post("/v1/predict/trips", json={"text": UNSURE}).json()["answers"]
-    assert answer["calls"] == [{"name": "book", "arguments": {"to": "Rome"}, "score": 0.0}]
+    upstream.script = [json.dumps({"calls": calls})]
+    response = server.client.post("/v1/predict/trips", json={"texts": [UNSURE, BOOK]})
+    large, own = response.json()["answers"]
+    assert large["calls"] == [{"name": "book", "arguments": {"to": "Rome"}, "score": 0.0}]
+    assert (large["label"], large["spans"], large["alternatives"]) == (None, [], [])
+    assert (own["label"], len(own["calls"])) == (None, 2)
+    wanted = upstream.asked[0][2]["response_format"]["json_schema"]
+    assert (wanted["strict"], [*wanted["schema"]["properties"]]) == (False, ["calls"])
+    stopped(server)
+    (row,) = rows(path)
+    assert row["calls"] == [calls[0]]
+    assert "label" not in row and "spans" not in row
+    (unlabeled,) = rows(tmp_path / "requests.unlabeled.jsonl")
+    assert unlabeled["predicted"]["calls"][0]["name"] == "book"
 
 
 def test_a_chat_goes_whole_to_the_large_model(
@@ -161,6 +175,30 @@ def test_corrections_that_do_not_fit(
     response = server.client.post("/v1/models/trips/corrections", json={"text": "hm", **body})
     assert response.status_code == status, response.text
     assert response.json().get("error", {}).get("code") == code
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"calls": [{"name": "book", "arguments": {"to": "Oslo"}}]}, 200, None),
+        ({"calls": []}, 200, None),
+        ({"calls": [{"name": "book", "arguments": {"to": 3}}]}, 400, "invalid_arguments"),
+        ({"calls": [{"name": "fly", "arguments": {}}]}, 400, "no_such_function"),
+        ({"spans": []}, 409, "calls_alone"),
+        ({"label": "book"}, 409, "calls_alone"),
+    ],
+)
+def test_corrections_of_calls(
+    serve: Serve, tmp_path: Path, body: Any, status: int, code: str | None
+) -> None:
+    capture = Capture(path=str(tmp_path / "requests.jsonl"))
+    server = marking(serve, tmp_path, calls=True, capture=capture)
+    response = server.client.post("/v1/models/trips/corrections", json={"text": "hm", **body})
+    assert response.status_code == status, response.text
+    assert response.json().get("error", {}).get("code") == code
+    other = marking(serve, tmp_path, capture=capture).client
+    refused = other.post("/v1/models/trips/corrections", json={"text": "hm", "calls": []})
+    assert refused.json()["error"]["code"] == "no_calls"
 
 
 def test_spans_are_no_correction_of_labels(serve: Serve, tmp_path: Path) -> None:

@@ -83,21 +83,29 @@ def test_what_is_said_of_the_model(serve: Serve, tmp_path: Path) -> None:
     client = marking(serve, tmp_path, calls=True).client
     (entry,) = client.get("/v1/models").json()["data"]
     assert entry["span_labels"] == ["artist", "city", "count"]
+    assert (entry["functions"], entry["labels"]) == (["book", "notify"], [])
+    body = {"model": "trips", "input": BOOK}
+    (moderation,) = client.post("/v1/moderations", json=body).json()["results"]
+    assert moderation["categories"] == {
+        "book": True, "notify": True, "artist": False, "city": True, "count": True,
+    }  # fmt: skip
+    assert client.post("/classify", json=body).status_code == 400
     assert client.get("/page/about/trips").json()["span_labels"] == entry["span_labels"]
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert {"spans", "calls"} <= set(schemas["Answered"]["properties"])
     assert "entity_group" in schemas["Scored"]["properties"]
 
 
-def test_answers_keep_what_the_description_says(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("calls", [False, True])
+def test_answers_keep_what_the_description_says(serve: Serve, tmp_path: Path, calls: bool) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="checks the answers")
-    client = marking(serve, tmp_path, calls=True).client
+    client = marking(serve, tmp_path, calls=calls).client
     described = client.get("/openapi.json").json()
     asked: dict[str, Any] = {
         "/v1/predict/{model}": {"texts": [BOOK, UNSURE]},
         "/v1/moderations": {"model": "trips", "input": [BOOK, UNSURE]},
         "/predict": {"inputs": [BOOK, UNSURE]},
-        "/classify": {"input": [BOOK, UNSURE]},
+        **({} if calls else {"/classify": {"input": [BOOK, UNSURE]}}),
         "/v1/chat/completions": {"model": "trips", "messages": [{"role": "user", "content": BOOK}]},
     }
     for path, body in asked.items():

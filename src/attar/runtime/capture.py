@@ -1,9 +1,9 @@
 """Requests and answers as JSON lines, in the form that `attar build` reads.
 
-A line has the `text`, and a `label` or `spans` where somebody better than the model gave
+A line has the `text`, and a `label`, `spans` or `calls` where somebody better than the model gave
 them: the large model it fell back to, or a person who corrected it. The model's own answers
 are under `predicted`, so that nothing is ever trained to repeat itself by accident. Lines with
-a label or spans stand in one file, which is `train` data; the others beside it, which is
+any of these stand in one file, which is `train` data; the others beside it, which is
 `unlabeled` data.
 
 Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
@@ -30,7 +30,8 @@ from attar.errors import OutputError
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 MOST_WAITING = 10_000  # rows
 FLUSHED_AFTER_S = 0.5
-TEXTS = ("text", "conversation")  # what redaction looks at
+TEXTS = ("text", "conversation", "calls")  # what redaction looks at
+GOLD = frozenset({"label", "spans", "calls"})  # any of them makes a row one to train on
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,9 @@ def _with_spans(
 ) -> Mapping[str, Any]:
     """The redacted row with its spans where they are now. Raises ValueError where one is not
     found: what a row says wrongly would be learned."""
+    guess = row.get("predicted")
+    if isinstance(guess, dict) and "calls" in guess:  # its arguments hold parts of the text
+        hidden = {name: value for name, value in hidden.items() if name != "predicted"}
     before, after = row.get("text"), hidden.get("text")
     if not isinstance(before, str) or not isinstance(after, str) or before == after:
         return hidden
@@ -208,7 +212,8 @@ class TrainingFiles:
 
     def offer(self, row: Mapping[str, Any], always: bool = False) -> None:
         """Write a row when there is time for it. always: whatever the sample says."""
-        (self._labeled if "label" in row or "spans" in row else self._unlabeled).offer(row, always)
+        gold = not GOLD.isdisjoint(row)
+        (self._labeled if gold else self._unlabeled).offer(row, always)
 
     def close(self) -> None:
         """Write what waits, and end."""

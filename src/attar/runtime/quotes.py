@@ -14,10 +14,14 @@ from typing import Any, NamedTuple
 
 from attar.tasks.annotations import Annotation, Span
 
-PROMPT = (
-    "Read the user's text and answer with JSON: {parts}. A span is an exact quote from the text, "
-    "letter for letter, with its label; list spans in the order of the text, none where nothing "
-    "fits.{known}"
+PROMPT = "Read the user's text and answer with JSON: {parts}."
+OF_SPANS = (
+    " A span is an exact quote from the text, letter for letter, with its label; list spans in "
+    "the order of the text, none where nothing fits."
+)
+OF_CALLS = (
+    " Calls are the functions that the text asks for, in its order, none where it asks for none; "
+    "their arguments keep to the text."
 )
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -39,8 +43,8 @@ class Marked(NamedTuple):
 
 
 class Marking(NamedTuple):
-    """What is to be marked. labels: of the whole text, empty for none. functions: name,
-    parameters and perhaps description of each, None for a model that knows none."""
+    """What is to be marked: a label of the whole text, where there are labels, and spans; or
+    calls of functions (name, parameters and perhaps description of each), if they are given."""
 
     labels: Sequence[str]
     span_labels: Sequence[str]
@@ -48,17 +52,17 @@ class Marking(NamedTuple):
 
     def request(self, text: str) -> dict[str, Any]:
         """A chat completion to ask for, without the model."""
-        parts = ["label" if self.labels else "", "spans", "calls" if self.functions else ""]
-        known = [f"Labels of spans: {', '.join(self.span_labels)}."]
-        if self.labels:
-            known.insert(0, f"Labels of the whole text: {', '.join(self.labels)}.")
-        for function in self.functions or ():
-            known.append(f"Function: {json.dumps(function, ensure_ascii=False)}")
-        prompt = PROMPT.format(
-            parts=", ".join(part for part in parts if part),
-            known="".join(f"\n{line}" for line in known),
-        )
-        wanted = {"name": "marked", "strict": not self.functions, "schema": self._schema()}
+        prompt = PROMPT.format(parts=", ".join(self._schema()["properties"]))
+        if self.functions is None:
+            prompt += OF_SPANS
+            if self.labels:
+                prompt += f"\nLabels of the whole text: {', '.join(self.labels)}."
+            prompt += f"\nLabels of spans: {', '.join(self.span_labels)}."
+        else:
+            prompt += OF_CALLS
+            for function in self.functions:
+                prompt += f"\nFunction: {json.dumps(function, ensure_ascii=False)}"
+        wanted = {"name": "marked", "strict": self.functions is None, "schema": self._schema()}
         return {
             "messages": [
                 {"role": "system", "content": prompt},
@@ -71,7 +75,12 @@ class Marking(NamedTuple):
     def read(self, said: str, text: str) -> Marked | None:
         """The large model's answer; None where it is not what was asked for."""
         found = _json(said)
-        if not isinstance(found, dict) or not isinstance(found.get("spans"), list):
+        if not isinstance(found, dict):
+            return None
+        if self.functions is not None:
+            calls = found.get("calls")
+            return Marked(Annotation(), self._calls(calls)) if isinstance(calls, list) else None
+        if not isinstance(found.get("spans"), list):
             return None
         label = found.get("label") if self.labels else None
         if self.labels and label not in self.labels:
@@ -83,14 +92,13 @@ class Marking(NamedTuple):
             and isinstance(one.get("text"), str)
             and one.get("label") in self.span_labels
         ]
-        calls = None if self.functions is None else self._calls(found.get("calls"))
-        return Marked(Annotation(label, placed(text, quotes)), calls)
+        return Marked(Annotation(label, placed(text, quotes)))
 
-    def _calls(self, given: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    def _calls(self, given: Sequence[Any]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Those whose arguments keep the function's schema."""
         schemas = {one["name"]: one.get("parameters") or {} for one in self.functions or ()}
         found: list[tuple[str, Mapping[str, Any]]] = []
-        for one in given if isinstance(given, list) else ():
+        for one in given:
             if not isinstance(one, dict):
                 continue
             name, arguments = one.get("name"), one.get("arguments")
@@ -101,13 +109,7 @@ class Marking(NamedTuple):
         return tuple(found)
 
     def _schema(self) -> dict[str, Any]:
-        label = {"type": "string", "enum": [*self.span_labels]}
-        span = _object({"text": {"type": "string"}, "label": label})
-        members: dict[str, Any] = {}
-        if self.labels:
-            members["label"] = {"type": "string", "enum": [*self.labels]}
-        members["spans"] = {"type": "array", "items": span}
-        if self.functions:
+        if self.functions is not None:
             one_of = [
                 _object({
                     "name": {"type": "string", "enum": [one["name"]]},
@@ -115,7 +117,12 @@ class Marking(NamedTuple):
                 })
                 for one in self.functions
             ]  # fmt: skip
-            members["calls"] = {"type": "array", "items": {"anyOf": one_of}}
+            return _object({"calls": {"type": "array", "items": {"anyOf": one_of}}})
+        label = {"type": "string", "enum": [*self.span_labels]}
+        span = _object({"text": {"type": "string"}, "label": label})
+        members: dict[str, Any] = {"spans": {"type": "array", "items": span}}
+        if self.labels:
+            members = {"label": {"type": "string", "enum": [*self.labels]}, **members}
         return _object(members)
 
 

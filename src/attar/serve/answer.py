@@ -34,7 +34,7 @@ class Answer(Struct, frozen=True):
         return self.prediction if isinstance(self.prediction, Extraction) else None
 
     def to_json(self) -> dict[str, Any]:
-        found = (self.extraction or self.prediction).to_json()
+        found = shown(self.extraction or self.prediction)
         if self.named is not None and isinstance(self.prediction, LabelSet):
             scores = dict((*self.prediction.labels, *self.prediction.alternatives))
             found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
@@ -47,6 +47,15 @@ class Answer(Struct, frozen=True):
         if self.note:
             found["note"] = self.note
         return found
+
+
+def shown(prediction: Prediction) -> dict[str, Any]:
+    """An answer as it is sent. Where there are calls, the label of the text is only what they
+    were made from."""
+    found = prediction.to_json()
+    if isinstance(prediction, Extraction) and prediction.calls is not None:
+        found |= {"label": None, "alternatives": []}
+    return found
 
 
 def marked_by_fallback(found: Marked, of_model: Extraction) -> Extraction:

@@ -124,8 +124,10 @@ def _in_schema(served: Served, answer: Answer, schema: Mapping[str, Any], param:
 
 def _refuse(served: Served, error: CannotFillError, param: str) -> NoReturn:
     known = "label, score, abstained"
-    if served.span_labels:
-        known = f"{known}, spans, {', '.join(served.span_labels)}"
+    if served.marks:
+        known = ", ".join(
+            [known, "spans", *served.span_labels, *(["calls"] if served.calls else [])]
+        )
     raise HttpError(
         400, "schema_not_filled", f"{error}. This model gives: {known}.", param=param
     ) from None
@@ -145,7 +147,9 @@ def _spans_filling(
     served: Served, answer: Answer, found: Extraction, schema: Mapping[str, Any]
 ) -> SpanFilling:
     nobody = _is_nobody(answer)
-    label = served.abstain_text if nobody and served.predictor.labels else found.text_label
+    label = served.abstain_text if nobody and served.labels else found.text_label
+    if found.calls is not None and len(found.calls) == 1:
+        label = found.calls[0].name  # what the text is about
     return SpanFilling(schema, label, found, served.span_labels, nobody)
 
 
@@ -157,7 +161,7 @@ def _filled_call(
     found = _certain(answer)
     assert found is not None
     if len(offered) > 1:
-        labels = {plain(label) for label in served.predictor.labels}
+        labels = {plain(label) for label in served.labels}
         if not any(plain(function.name) in labels for function in offered):
             _only(offered)
         wanted = plain(found.text_label or "")
@@ -199,9 +203,11 @@ def _certain(answer: Answer) -> Extraction | None:
     """What was marked, nothing where nobody answers: a guess is no answer. None from a model
     that marks nothing."""
     found = answer.extraction
-    if found is None or not _is_nobody(answer):
-        return found
-    return replace(found, text_label=None, spans=(), calls=None if found.calls is None else ())
+    if found is None:
+        return None
+    if _is_nobody(answer):
+        return replace(found, text_label=None, spans=(), calls=None if found.calls is None else ())
+    return found if found.calls is None else replace(found, text_label=None)
 
 
 def _shown(found: Extraction) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from attar.serve.answer import shown
 from attar.serve.gate import log
 from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Asked, Service
@@ -143,7 +144,7 @@ async def _answered(
         (answer,) = await service.predict(served, [partial.text], asked)
         return answer.to_json(), answer.label
     (prediction,) = await served.answering.answer([partial.text], "label", asked.deadline)
-    found: dict[str, Any] = prediction.to_json()
+    found = shown(prediction)
     by = "nobody" if prediction.abstained else "model"
     return {**found, "answered_by": by}, prediction.label
 

@@ -77,7 +77,7 @@ def _description(served: Served) -> str:
         parts.append("It never abstains: it was built without a threshold for that.")
     else:
         fits = " or the text fits none of them" if settings.get("out_of_scope") else ""
-        names = "marks" if served.span_labels else "names"
+        names = "marks" if served.marks else "names"
         parts.append(
             f"It abstains where it is not sure{fits}: abstained is true then, and what it "
             f"{names} is a guess that should not be relied on."
@@ -87,16 +87,16 @@ def _description(served: Served) -> str:
 
 def _abilities(served: Served) -> list[str]:
     settings = served.bundle.manifest["task_settings"]
-    labels, found = served.predictor.labels, []
-    if labels or not served.span_labels:
+    labels, found = served.labels, []
+    if labels or not served.marks:
         many = "label_thresholds" in settings
         what = "names the labels that apply to it, any number of" if many else "names one of"
         found.append(f"{what} {len(labels)} labels: {_cut(labels)}")
     if served.span_labels:
         kinds = "one kind" if len(served.span_labels) == 1 else f"{len(served.span_labels)} kinds"
         found.append(f"marks spans of {kinds} in it: {_cut(served.span_labels)}")
-    if "calls" in served.capabilities:
-        functions = [str(one["name"]) for one in settings.get("functions") or ()]
+    if served.calls:
+        functions = [str(one["name"]) for one in served.functions]
         found.append(f"says which functions it asks to call: {_cut(functions)}")
     return found
 
@@ -176,11 +176,11 @@ _CALLS = {
 def _output_schema(served: Served) -> dict[str, Any]:
     """Labels are not listed: a client keeps the schema, and a reload may change them."""
     many = "label_thresholds" in served.bundle.manifest["task_settings"]
-    nullable = ["string", "null"] if served.span_labels else "string"
+    nullable = ["string", "null"] if served.marks else "string"
     label: dict[str, Any] = {"labels": _SCORED} if many else {"label": {"type": nullable}}
-    if served.span_labels:
+    if served.marks:
         label["spans"] = _SPANS
-    if "calls" in served.capabilities:
+    if served.calls:
         label["calls"] = _CALLS
     properties: dict[str, Any] = {
         **label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,8 +30,8 @@ class Texts(Struct, forbid_unknown_fields=True):
 
 
 Named = Annotated[str, Meta(min_length=1)]
-MOST_LABELS = MOST_SPANS = 1_000  # of one text
-LABEL_OR_SPANS = Meta(
+MOST_LABELS = MOST_SPANS = MOST_CALLS = 1_000  # of one text
+SOMETHING_RIGHT = Meta(
     extra_json_schema={
         "anyOf": [
             {
@@ -39,6 +39,7 @@ LABEL_OR_SPANS = Meta(
                 "properties": {"label": {"anyOf": [{"type": "string"}, {"type": "array"}]}},
             },
             {"required": ["spans"]},
+            {"required": ["calls"]},
         ]
     }
 )
@@ -99,14 +100,20 @@ class MarkedSpan(Struct, forbid_unknown_fields=True):
     label: Named
 
 
+class RightCall(Struct, forbid_unknown_fields=True):
+    name: Named
+    arguments: dict[str, Any]
+
+
 class Correction(Struct, forbid_unknown_fields=True):
     """What a person says of a text. label: a list for a model that gives a text several, an empty
     one where none fits. spans: all of them, for a model that marks spans; empty where there are
-    none."""
+    none. calls: all of them, in order, for a model that knows functions, and nothing else."""
 
     text: str
     label: Named | Annotated[list[Named], Meta(max_length=MOST_LABELS)] | UnsetType | None = UNSET
     spans: Annotated[list[MarkedSpan], Meta(max_length=MOST_SPANS)] | UnsetType = UNSET
+    calls: Annotated[list[RightCall], Meta(max_length=MOST_CALLS)] | UnsetType = UNSET
 
 
 class Taken(Struct):
@@ -149,9 +156,10 @@ async def correct(service: Service, request: Request, body: Correction) -> Any:
     service.check_texts([body.text], "text")
     spans: list[Span] | None = None
     if body.spans is not UNSET:  # no offset matters to a model that marks nothing
-        spans = _spans_of(body.text, body.spans) if served.span_labels else []
+        spans = _spans_of(body.text, body.spans) if served.marks and not served.calls else []
+    calls = None if body.calls is UNSET else [to_builtins(one) for one in body.calls]
     label = None if body.label is UNSET else body.label
-    service.correct(served, body.text, label, asked(service, request), spans)
+    service.correct(served, body.text, label, asked(service, request), spans, calls)
     return {"taken": True}
 
 
@@ -211,6 +219,16 @@ _ANSWER = {
     "label": "order_status", "score": 0.97, "abstained": False,
     "alternatives": [["delivery_time", 0.02]], "answered_by": "model",
 }  # fmt: skip
+_MARKED = {
+    "label": "book_flight", "score": 0.91, "abstained": False,
+    "spans": [{"start": 7, "end": 11, "text": "Rome", "label": "city", "score": 0.98}],
+    "calls": [{"name": "book", "arguments": {"to": "Rome"}, "score": 0.9}],
+    "alternatives": [["flight_status", 0.02]], "answered_by": "model",
+}  # fmt: skip
+_MARKED_SO = {
+    "text": "fly to Rome", "label": "book_flight",
+    "spans": [{"start": 7, "end": 11, "label": "city"}],
+}  # fmt: skip
 ASKING = (400, 401, 404, 413, 422, 429, 503, 504)
 
 OPERATIONS = (
@@ -219,12 +237,16 @@ OPERATIONS = (
         "Answer one text or several, in their order.",
         predict, Annotated[Texts, EITHER_TEXT], Answers, errors=ASKING, example=_TEXT,
         answer_example={"model": "desk", "content_sha256": "…", "answers": [_ANSWER]},
+        more_answers={
+            "spans": {"model": "trips", "content_sha256": "…", "answers": [_MARKED]},
+        },
     ),
     Operation(
         "POST", "/v1/models/{model}/corrections", "correct",
-        "Say what the label of a text is, or its spans are: it goes into the capture file.",
-        correct, Annotated[Correction, LABEL_OR_SPANS], Taken, errors=(*ASKING, 409),
+        "Say what a text's label, spans or calls are: it goes into the capture file.",
+        correct, Annotated[Correction, SOMETHING_RIGHT], Taken, errors=(*ASKING, 409),
         example={"text": "where is my parcel?", "label": "order_status"},
+        more={"spans": _MARKED_SO},
     ),
     Operation(
         "GET", "/v1/models/{model}/report", "report",

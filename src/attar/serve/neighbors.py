@@ -160,7 +160,7 @@ async def classify(service: Service, request: Request, body: ClassifyRequest) ->
     answers = await service.departures.unless_gone(
         request, service.predict(served, texts, asked(service, request))
     )
-    labels = served.predictor.labels
+    labels = served.labels
     data = []
     for index, answer in enumerate(answers):
         scores = scores_of(answer.prediction)
@@ -255,7 +255,10 @@ OPERATIONS = (
     Operation("POST", "/predict", "tei_predict", "Labels, or spans as entities, as Text Embeddings "
               "Inference.",
               tei_predict, TeiRequest, list[Scored | list[Scored]], errors=ASKING,
-              tag="TEI, vLLM, Cohere", example={"inputs": "where is my parcel?"}),
+              tag="TEI, vLLM, Cohere", example={"inputs": "where is my parcel?"},
+              answer_example=[{"label": "order_status", "score": 0.97}],
+              more_answers={"spans": [{"entity_group": "city", "score": 0.98, "word": "Rome",
+                                       "start": 7, "end": 11}]}),
     Operation("POST", "/classify", "vllm_classify", "Labels, as vLLM.",
               classify, ClassifyRequest, ClassifyAnswer, errors=ASKING, tag="TEI, vLLM, Cohere",
               example={"input": ["where is my parcel?"]}),

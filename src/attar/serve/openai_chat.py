@@ -141,11 +141,27 @@ def _conversation(body: ChatRequest) -> list[dict[str, Any]]:
     return [{"role": m.role, "content": m.content} for m in body.messages]
 
 
+_SAID = [{"role": "user", "content": "where is my parcel?"}]
+_FORMAT = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "answer",
+        "schema": {
+            "type": "object",
+            "properties": {
+                "label": {"type": ["string", "null"]},
+                "spans": {"type": "array", "items": {"type": "object"}},
+            },
+        },
+    },
+}
 OPERATIONS = (
     Operation(
         "POST", "/v1/chat/completions", "chat",
-        "Answer the last message of the user in OpenAI's form; `stream` gives events.",
+        "Answer the last message of the user in OpenAI's form: a label, spans as JSON, a schema "
+        "filled, or function calls; `stream` gives events.",
         chat, ChatRequest, Completion, errors=ASKING, tag="OpenAI",
-        example={"model": "desk", "messages": [{"role": "user", "content": "where is my parcel?"}]},
+        example={"model": "desk", "messages": _SAID},
+        more={"schema": {"model": "desk", "messages": _SAID, "response_format": _FORMAT}},
     ),
 )  # fmt: skip

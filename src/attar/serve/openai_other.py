@@ -32,6 +32,7 @@ class ModelEntry(Struct):
     capabilities: list[str]
     labels: list[str]
     span_labels: list[str]
+    functions: list[str]
     content_sha256: str
     size_bytes: int
     aliases: list[str]
@@ -107,8 +108,9 @@ def entry(served: Served) -> dict[str, Any]:
         "owned_by": "attar",
         "task": predictor.manifest["task"],
         "capabilities": list(predictor.capabilities),
-        "labels": list(predictor.labels),
+        "labels": list(served.labels),
         "span_labels": list(served.span_labels),
+        "functions": [one["name"] for one in served.functions],
         "content_sha256": predictor.content_sha256,
         "size_bytes": served.bundle.size_bytes,
         "aliases": list(served.model.aliases),
@@ -173,11 +175,14 @@ async def moderations(service: Service, request: Request, body: ModerationReques
 
 def _moderation(served: Served, answer: Answer) -> dict[str, Any]:
     prediction = answer.prediction
-    known = (*served.predictor.labels, *served.span_labels)
-    scores = dict.fromkeys(known, 0.0) | scores_of(prediction)
+    functions = [one["name"] for one in served.functions]
+    scores = dict.fromkeys((*served.labels, *functions, *served.span_labels), 0.0)
+    if not served.calls:
+        scores |= scores_of(prediction)
     if isinstance(prediction, Extraction):
-        for span in prediction.spans:
-            scores[span.label] = max(scores[span.label], span.score)
+        parts = [(span.label, span.score) for span in prediction.spans]
+        for name, score in (*parts, *((one.name, one.score) for one in prediction.calls or ())):
+            scores[name] = max(scores.get(name, 0.0), score)
     named: tuple[str, ...] = ()
     if answer.answered_by in ("model", "fallback"):
         named = _named(answer)
@@ -193,7 +198,9 @@ def _named(answer: Answer) -> tuple[str, ...]:
     """The labels that whoever answered gave, to the text or to a part of it."""
     found = answer.extraction
     if found is not None:
-        of_text = () if found.text_label is None else (found.text_label,)
+        of_text = [] if found.text_label is None else [found.text_label]
+        if found.calls is not None:
+            of_text = [call.name for call in found.calls]
         return (*of_text, *(span.label for span in found.spans))
     if answer.answered_by == "model":
         return answer.prediction.named

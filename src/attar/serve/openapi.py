@@ -142,8 +142,7 @@ def _operation(op: Operation, schemas: dict[Any, Any], model: str) -> dict[str, 
     answer: dict[str, Any] = {"description": "Done."}
     if op.media:
         content: dict[str, Any] = {"schema": schemas.get(op.gives, {"type": "string"})}
-        if op.answer_example is not None:
-            content["example"] = op.answer_example
+        content |= _examples(op.answer_example, op.more_answers)
         answer["content"] = {op.media: content}
     if op.name == "chat":
         answer["content"]["text/event-stream"] = {"schema": EVENT}
@@ -180,8 +179,19 @@ def _operation(op: Operation, schemas: dict[Any, Any], model: str) -> dict[str, 
         found["security"] = []
     if op.takes is not None:
         taken: dict[str, Any] = {"schema": schemas[op.takes]}
-        if op.example is not None:
-            known = {"model": model} if "model" in op.example else {}
-            taken["example"] = op.example | known
+        here = [
+            one | ({"model": model} if "model" in one else {})
+            for one in ([] if op.example is None else [op.example, *op.more.values()])
+        ]
+        taken |= _examples(here[0] if here else None, dict(zip(op.more, here[1:], strict=True)))
         found["requestBody"] = {"required": True, "content": {JSON: taken}}
     return found
+
+
+def _examples(first: Any, more: Mapping[str, Any]) -> dict[str, Any]:
+    """As OpenAPI has one example, or several by name."""
+    if first is None:
+        return {}
+    if not more:
+        return {"example": first}
+    return {"examples": {name: {"value": one} for name, one in {"labels": first, **more}.items()}}

@@ -21,7 +21,8 @@ Handler = Callable[[Service, Request, Any], Awaitable[Any]]
 class Operation:
     """takes, gives: msgspec types of the bodies; None for no body, or one that is no JSON.
     media: of the answer. errors: statuses besides 200 that it answers with, all in the one
-    shape. example: of the body taken. capability: what a model must have for it."""
+    shape. example: of the body taken. more, more_answers: further examples by name, of what
+    other models take or give."""
 
     method: str
     path: str
@@ -34,6 +35,8 @@ class Operation:
     errors: Sequence[int] = ()
     example: Any = None
     answer_example: Any = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    more_answers: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     tag: str = "attar"
 

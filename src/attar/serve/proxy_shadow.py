@@ -70,7 +70,8 @@ class Shadow:
         self.predictor, self.prices = predictor, prices
         settings = predictor.manifest["task_settings"]
         kinds = settings.get("span_labels")
-        self._marking = Marking(predictor.labels, kinds) if kinds else None
+        marks = "spans" in predictor.capabilities
+        self._marking = Marking(predictor.labels, kinds or ()) if marks else None
         self._lock = threading.Lock()
         self._asked = self._answered = self._compared = self._agreed = self._unpriced = 0
         self._usd = self._saved_usd = self._seconds = 0.0

@@ -5,9 +5,11 @@ Nothing is written here; `runtime.capture` does that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from attar.registry import did_you_mean
+from attar.runtime.quotes import fits
 from attar.serve.answer import Answer
 from attar.serve.served import Served
 from attar.serve.wire import HttpError
@@ -20,7 +22,7 @@ def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
     row: dict[str, Any] = {"text": text}
     if answer.answered_by == "fallback":
         if answer.marked is not None:
-            row |= annotated(answer.marked.text_label, answer.marked.spans)
+            row |= _of(answer.marked)
         else:
             row["label"] = answer.label if answer.named is None else list(answer.named)
     found = answer.prediction
@@ -34,14 +36,25 @@ def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
 
 
 def predicted(found: Prediction) -> Any:
-    """The model's own answer: a label, a list of them, or a label and spans."""
+    """The model's own answer: a label, a list of them, a label and spans, or calls."""
     if isinstance(found, Extraction):
-        return annotated(found.text_label, found.spans)
+        return _of(found)
     return list(found.named) if isinstance(found, LabelSet) else found.label
 
 
+def _of(found: Extraction) -> dict[str, Any]:
+    """What was marked, as the fields of a row."""
+    if found.calls is not None:
+        return {"calls": [{"name": c.name, "arguments": dict(c.arguments)} for c in found.calls]}
+    return annotated(found.text_label, found.spans)
+
+
 def corrected(
-    served: Served, text: str, label: str | list[str] | None, spans: Sequence[Span] | None
+    served: Served,
+    text: str,
+    label: str | list[str] | None,
+    spans: Sequence[Span] | None,
+    calls: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
     """The text and what a person says of it. Raises HttpError, 409, where the model gives
     something else."""
@@ -54,7 +67,13 @@ def corrected(
             raise refuse("one_label", f"gives a text one label, not {len(label)}", "label")
         label = label[0]
     by = {"answered_by": "person", "model": served.name}
-    if not served.span_labels:
+    if calls is not None and not served.calls:
+        raise refuse("no_calls", "knows no functions", "calls")
+    if served.calls:
+        if calls is None or label is not None or spans is not None:
+            raise refuse("calls_alone", "calls functions; give calls alone, [] for none", "calls")
+        return {"text": text, "calls": [_known(served, one) for one in calls], **by}
+    if not served.marks:
         if spans is not None:
             raise refuse("no_spans", "marks no spans; give the label", "spans")
         if label is None:
@@ -63,11 +82,27 @@ def corrected(
         return {"text": text, "label": gold, **by}
     if spans is None:
         raise refuse("spans_missing", "marks spans; give all of the text, [] for none", "spans")
-    if (label is not None) != bool(served.predictor.labels):
+    if (label is not None) != bool(served.labels):
         gives = "no label; leave it out" if label is not None else "a label; say the right one"
         raise refuse("one_label", f"gives the whole text {gives}", "label")
     assert not isinstance(label, list)
     return {"text": text, **annotated(label, spans), **by}
+
+
+def _known(served: Served, call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The call, if the model's functions allow it. Raises HttpError, 400."""
+    known = {one["name"]: one.get("parameters") or {} for one in served.functions}
+    if call["name"] not in known:
+        raise HttpError(
+            400, "no_such_function", f"{served.name!r} knows no function {call['name'][:80]!r}."
+            f"{did_you_mean(call['name'], known)} It knows: {', '.join(known)}.", param="calls",
+        )  # fmt: skip
+    if not fits(call["arguments"], known[call["name"]]):
+        raise HttpError(
+            400, "invalid_arguments", f"the arguments of {call['name']!r} do not keep its "
+            "parameters' schema", param="calls",
+        )  # fmt: skip
+    return call
 
 
 def annotated(label: str | None, spans: Iterable[Span | FoundSpan]) -> dict[str, Any]:

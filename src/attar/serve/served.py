@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from attar.bundle import Bundle, read_bundle
 from attar.errors import AttarError
@@ -58,18 +59,34 @@ class Served:
         return self.answering.predictor
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of whole texts, in scope. A model that knows functions has none: its labels
+        are templates of calls, which the calls say better."""
+        return () if self.calls else self.predictor.labels
+
+    @property
     def all_labels(self) -> tuple[str, ...]:
         """The labels in scope, and the out-of-scope label where there is one."""
         scope = self.bundle.manifest["task_settings"].get("out_of_scope")
-        return (*self.predictor.labels, *((scope,) if scope else ()))
+        return (*self.labels, *((scope,) if scope else ()))
 
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What it can be asked for: the bundle's own, and "label" where a model that marks spans
         gives the whole text a label too."""
         own = self.predictor.capabilities
-        both = "spans" in own and "label" not in own and self.predictor.labels
+        both = "spans" in own and "label" not in own and self.labels
         return (*own, "label") if both else own
+
+    @property
+    def marks(self) -> bool:
+        """Whether it answers with parts of the text, or with calls made of them."""
+        return not {"spans", "calls"}.isdisjoint(self.predictor.capabilities)
+
+    @property
+    def calls(self) -> bool:
+        """Whether it knows functions."""
+        return "calls" in self.predictor.capabilities
 
     @property
     def span_labels(self) -> tuple[str, ...]:
@@ -77,13 +94,21 @@ class Served:
         return tuple(self.predictor.manifest["task_settings"].get("span_labels") or ())
 
     @property
+    def functions(self) -> tuple[Mapping[str, Any], ...]:
+        """Name, parameters and perhaps description of each function that it knows."""
+        found = self.predictor.manifest["task_settings"].get("functions") or ()
+        return tuple(one.get("function", one) for one in found)
+
+    @property
     def marking(self) -> Marking | None:
         """What another must mark in its place; None where labels of texts are all it gives."""
-        if not self.span_labels:
+        if not self.marks:
             return None
-        settings = self.predictor.manifest["task_settings"]
-        functions = (settings.get("functions") or ()) if "calls" in self.capabilities else None
-        return Marking(self.predictor.labels, self.span_labels, functions)
+        return (
+            Marking((), (), self.functions)
+            if self.calls
+            else Marking(self.labels, self.span_labels)
+        )
 
     @property
     def gives_sets(self) -> bool:

@@ -23,7 +23,7 @@ from attar.runtime.cascade import (
     Spending,
 )
 from attar.serve import rows
-from attar.serve.answer import Answer, marked_by_fallback
+from attar.serve.answer import Answer, marked_by_fallback, shown
 from attar.serve.departures import Departures
 from attar.serve.metering import Metering
 from attar.serve.pulse import Pulse
@@ -219,15 +219,16 @@ class Service:
         label: str | list[str] | None,
         asked: Asked,
         spans: Sequence[Span] | None = None,
+        calls: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Record the label, the set of labels or the spans that a person gave. Raises HttpError
-        where it is not what the model gives, and without a capture file."""
+        """Record the label, the set of labels, the spans or the calls that a person gave. Raises
+        HttpError where it is not what the model gives, and without a capture file."""
         if self.capture is None:
             raise HttpError(
                 409, "no_capture", "corrections are kept in the capture file, and none is set: "
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
-        row = rows.corrected(served, text, label, spans) | _stamp(asked)
+        row = rows.corrected(served, text, label, spans, calls) | _stamp(asked)
         self.capture.offer(row, always=True)
 
     async def close(self) -> None:
@@ -269,7 +270,7 @@ class Service:
                 "model": served.name,
                 "text": text,
                 "conversation": list(asked.conversation),
-                **prediction.to_json(),
+                **shown(prediction),
             }
         )
 

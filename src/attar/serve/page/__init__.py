@@ -26,6 +26,7 @@ from attar.evaluate.page import as_html
 from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
+from attar.serve.answer import shown
 from attar.serve.operations import Operation, asked
 from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Asked, Service
@@ -101,6 +102,7 @@ async def about(service: Service, request: Request, body: None) -> Any:
     return {
         "labels": list(served.all_labels),
         "span_labels": list(served.span_labels),
+        "functions": [one["name"] for one in served.functions],
         "sets": served.gives_sets,
         "threshold": settings.get("threshold"),
         # Another measure than the score cannot be drawn beside it.
@@ -144,7 +146,7 @@ async def compare(service: Service, request: Request, body: Compared) -> Any:
     )
     answered_by = "nobody" if prediction.abstained else "model"
     return {
-        "model": {**prediction.to_json(), "answered_by": answered_by},
+        "model": {**shown(prediction), "answered_by": answered_by},
         "model_ms": round(model_ms, 3),
         "model_usd": _machine_usd(served, model_ms),
         **fallback,
@@ -194,9 +196,9 @@ async def _asked_of(large: LargeModel, served: Served, text: str) -> dict[str, A
         label = await large.label(text, served.all_labels, served.gives_sets)
         return {"label": label, "note": None}
     (of_text, spans), calls = await large.mark(text, served.marking)
-    shown = [{**span._asdict(), "text": text[span.start : span.end]} for span in spans]
+    parts = [{**span._asdict(), "text": text[span.start : span.end]} for span in spans]
     called = None if calls is None else [{"name": n, "arguments": a} for n, a in calls]
-    return {"label": of_text, "spans": shown, "calls": called, "note": None}
+    return {"label": of_text, "spans": parts, "calls": called, "note": None}
 
 
 def _counting(large: LargeModel, paid: list[float]) -> LargeModel:

@@ -3,8 +3,9 @@
 import { apart, counted, make, milliseconds, percent } from "./dom.js";
 import { callsTable, legend, marked, named, spansAloud } from "./spans.js";
 
-/** What an answer calls the text, as texts: none, one, or a set of labels. */
+/** What an answer calls the text, as texts: none, one, a set of labels, or functions called. */
 export function namesOf(answer) {
+  if (answer.calls) return answer.calls.map((call) => call.name);
   if (!answer.labels) return (answer.label ?? null) === null ? [] : [answer.label];
   // Another's set comes under its one name; the labels beside it are the model's own.
   return answer.label === undefined ? answer.labels.map(([label]) => label) : namesIn(answer.label);
@@ -23,7 +24,8 @@ export function inWords(answer, about) {
       ? `its score of ${score} is under the threshold of ${percent(limit)}`
       : "it is not sure enough";
   let title = namesOf(answer);
-  if (!title.length && answer.spans) title = [counted(answer.spans.length, "span")];
+  if (answer.calls && !title.length) title = ["No call"];
+  else if (!title.length && answer.spans) title = [counted(answer.spans.length, "span")];
   let words = `The model answers, with a score of ${score}.`;
   if (answer.answered_by === "fallback") {
     words = `The model abstains: ${under}. The fallback answers.`;
@@ -81,7 +83,8 @@ function bars(answer, about, text) {
     rows.push(["the set as a whole", answer.score, true, limit]);
     for (const [label, score] of answer.labels) rows.push([label, score, true, null]);
   } else if (answer.spans) {
-    const whole = answer.label === null ? "the spans as a whole" : "label and spans as a whole";
+    const parts = answer.calls ? "calls and spans" : answer.label === null ? "the spans" : "label and spans";
+    const whole = `${parts} as a whole`;
     rows.push([whole, answer.score, true, limit]);
     for (const span of answer.spans) rows.push([named(text, span), span.score, true, null]);
   } else {

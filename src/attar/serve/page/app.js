@@ -71,7 +71,7 @@ async function choose(models, name) {
   if (state.model !== name) return;
   state.about = about;
   document.title = `${name} – attar`;
-  const { labels, span_labels: kinds, size_bytes: size } = models.find(({ id }) => id === name);
+  const { labels, span_labels: kinds, functions, size_bytes: size } = models.find(({ id }) => id === name);
   const limit =
     about.threshold === null
       ? "never abstains"
@@ -79,7 +79,8 @@ async function choose(models, name) {
         ? `abstains under a score of ${percent(about.threshold)}`
         : "abstains where it is not sure enough, by another measure than the score";
   const known = [];
-  if (labels.length || !kinds.length) known.push(counted(labels.length, "label"));
+  if (functions.length) known.push(counted(functions.length, "function"));
+  if (labels.length || !(kinds.length || functions.length)) known.push(counted(labels.length, "label"));
   if (kinds.length) known.push(counted(kinds.length, "kind of spans", "kinds of spans"));
   byId("facts").textContent = `${known.join(" · ")} · ${(size / 1e6).toFixed(1)} MB · ${limit}`;
   byId("ask-note").textContent = whatAskingDoes(about);

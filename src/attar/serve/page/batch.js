@@ -109,7 +109,7 @@ function progress(done, all, seconds) {
 }
 
 function finish(parsed, answers, name, ended, about) {
-  const spans = about.span_labels.length > 0;
+  const spans = about.span_labels.length > 0 || about.functions.length > 0;
   const added = addedNames(parsed.head, spans);
   const rows = parsed.rows.map((row, at) => [...row, ...cells(answers[at], spans)]);
   const done = answers.filter(Boolean);
@@ -163,7 +163,7 @@ function first(parsed, answers, about) {
     const names = namesOf(answer).join(", ");
     rows.push([
       answer.spans ? marked(text, answer.spans, about.span_labels) : text,
-      apart(names || (answer.spans ? counted(answer.spans.length, "span") : "no label")),
+      apart(names || (answer.calls ? "no call" : answer.spans ? counted(answer.spans.length, "span") : "no label")),
       percent(answer.score),
       answer.abstained ? "yes" : "no",
       answer.answered_by,

@@ -47,7 +47,8 @@ function drawn(found, model, about, text) {
   const free = "not known: set input_usd and output_usd in the table [fallback]";
   const named = label !== null && about.sets ? namesIn(label).join(", ") || "No label" : label;
   const marks = found.fallback.spans;
-  const theirs = named ?? (marks ? counted(marks.length, "span") : "No answer");
+  const calls = found.fallback.calls?.map((call) => call.name);
+  const theirs = calls ? calls.join(", ") || "No call" : named ?? (marks ? counted(marks.length, "span") : "No answer");
   const both = make(
     "div",
     { class: "two" },

@@ -4,12 +4,16 @@ import { ask, of } from "./client.js";
 import { byId, make, show } from "./dom.js";
 import { letters, marked, named } from "./spans.js";
 
-const state = { about: null, text: "", spans: [], changed: false };
+const state = { about: null, kinds: [], text: "", spans: [], changed: false };
 
 /** Offer what this model can answer. */
 export function prepare(about) {
   Object.assign(state, { about, text: "", spans: [], changed: false });
-  const { labels, sets, span_labels: kinds } = about;
+  const { labels, sets, functions, span_labels } = about;
+  const kinds = functions.length ? [] : span_labels; // calls say what their spans are for
+  state.kinds = kinds;
+  show(byId("calling"), functions.length > 0);
+  byId("calls-label").textContent = `The right calls as JSON, [] for none, of ${functions.join(", ")}`;
   const select = byId("right");
   select.multiple = sets;
   byId("right-label").textContent = sets
@@ -27,9 +31,15 @@ export function prepare(about) {
 
 /** Begin with an answer. What was marked in the same text already is kept. */
 export function begin(answer, text) {
-  if (!state.about.span_labels.length || (state.changed && state.text === text)) return;
+  if (state.changed && state.text === text) return;
+  if (state.about.functions.length) {
+    const calls = (answer.calls ?? []).map(({ name, arguments: given }) => ({ name, arguments: given }));
+    byId("right-calls").value = JSON.stringify(calls, null, 1);
+  }
+  Object.assign(state, { text, changed: false });
+  if (!state.kinds.length) return;
   const spans = (answer.spans ?? []).map(({ start, end, label }) => ({ start, end, label }));
-  Object.assign(state, { text, spans, changed: false });
+  state.spans = spans;
   byId("mark-text").value = text;
   byId("right").value = answer.label ?? "";
   drawMarks();
@@ -38,7 +48,14 @@ export function begin(answer, text) {
 /** Send what was chosen; a refused key is the caller's matter. */
 export async function save(model, text) {
   const said = byId("corrected");
-  const body = corrected(text);
+  let body;
+  try {
+    body = corrected(text);
+  } catch (error) {
+    said.textContent = `Not saved: the calls are no JSON (${error.message}).`;
+    byId("right-calls").focus();
+    return;
+  }
   if (body === null) {
     said.textContent = "Choose the right label first.";
     byId("right").focus();
@@ -53,9 +70,11 @@ export async function save(model, text) {
   }
 }
 
-/** The body of a correction, null where a label is still to be chosen. */
+/** The body of a correction, null where a label is still to be chosen. Throws SyntaxError. */
 function corrected(text) {
-  const { labels, sets, span_labels: kinds } = state.about;
+  const { labels, sets, functions } = state.about;
+  const { kinds } = state;
+  if (functions.length) return { text, calls: JSON.parse(byId("right-calls").value) };
   const chosen = [...byId("right").selectedOptions].map((option) => option.value);
   const spans = kinds.length ? { spans: state.spans } : {};
   if (sets) return { text, label: chosen, ...spans };
@@ -104,6 +123,9 @@ function mark() {
   change([...apart, span], `Marked ${named(state.text, span)}${gone ? ", in place of what it overlaps" : ""}.`);
 }
 
+byId("right-calls").addEventListener("input", () => {
+  state.changed = true;
+});
 byId("mark-add").addEventListener("click", mark);
 byId("mark-text").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey) return;
