@@ -127,6 +127,15 @@ def test_relative_days_stay_as_they_are_written() -> None:
     ]
 
 
+def test_it_does_not_look_for_ever() -> None:
+    text = " ".join(["rome oslo bern"] * 40)
+    days = [["rome", "oslo", "bern"] * n for n in (5, 7, 100)]
+    calls = [("set_alarm", {"time": "12:00", "days": one}) for one in days]
+    for call in calls:
+        annotated(text, call)
+    annotated(text, *calls)
+
+
 WORDS = st.sampled_from(["rome", "oslo", "two", "3", "the", "5 minutes", "noon", "kitchen", "for"])
 CALLS = st.one_of(
     st.builds(
