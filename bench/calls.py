@@ -20,6 +20,7 @@ import os
 import random
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from attar.recipe import DataSection
 from attar.runtime.predictor import load
 from attar.tasks import task_in
 from attar.tasks.annotations import annotation_in
+from attar.types import Row
 from contenders import ROOT
 
 Rows = list[dict[str, Any]]
@@ -90,6 +92,7 @@ def home(folder: Path) -> tuple[Rows, Rows, list[dict[str, Any]]]:
             filled = [_fill(pile["text"], service, devices[test], rng) for _ in range(3)]
             made = [{"text": row["text"], "calls": []} for row in filled]
         for row in made:
+            row["group"] = pile["text"]  # fillings of one template are no independent rows
             for call in row["calls"]:
                 known = arguments.setdefault(call["name"], {})
                 known |= {name: SCHEMAS[name] for name in call["arguments"]}
@@ -152,7 +155,7 @@ def sgd(folder: Path) -> tuple[Rows, Rows, list[dict[str, Any]]]:
             text = "\n".join(turn["text"] for turn in row["history"])
             call = {"name": name, "arguments": row["call"]["parameters"]}
             used.setdefault(name, set()).update(call["arguments"])
-            rows.append({"text": text, "calls": [call], "dialogue": row["dialogue_id"]})
+            rows.append({"text": text, "calls": [call], "group": row["dialogue_id"]})
     functions = []
     for name, slots in sorted(used.items()):
         service = schema[name.split(".")[0]]
@@ -202,13 +205,34 @@ def build_one(name: str, work: Path, size: float) -> Path:
     recipe, out = work / "recipe.toml", work / f"{name}-{size:g}.attar"
     recipe.write_text(
         'task = "extract"\n[data]\ntrain = "train.jsonl"\ntest = "test.jsonl"\n'
-        f'functions = "functions.json"\n[budget]\nsize_mb = {size}\n',
+        f'functions = "functions.json"\ngroup = "group"\n[budget]\nsize_mb = {size}\n',
         encoding="utf-8",
     )
     if not out.exists():
         with Bars() as progress:
             build(recipe, out, progress=progress)
     return out
+
+
+def annotated(work: Path, part: str) -> list[Row]:
+    functions, path = read_functions(work / "functions.json"), work / f"{part}.jsonl"
+    options: dict[str, Any] = {"labeled": True, "strict": True, "kind": "spans"}
+    return read_rows([path], DataSection(()), functions=functions, **options)[0]
+
+
+def reach(work: Path) -> str:
+    """What can be answered at all: rows whose template stands in at least two rows of train."""
+    templates = {
+        part: [annotation_in(row.label).label for row in annotated(work, part)]
+        for part in ("train", "test")
+    }
+    counts = Counter(templates["train"])
+    known = sum(counts[one] >= 2 for one in templates["test"])
+    single = sum(n == 1 for n in counts.values())
+    return (
+        f"{len(counts):,} templates in train, {single:,} of them in one row; "
+        f"{known:,} of {len(templates['test']):,} test rows have one that can be learned"
+    )
 
 
 def show(out: Path, work: Path) -> None:
@@ -261,6 +285,7 @@ def main() -> int:
         counts = [sum(1 for _ in (work / f"{part}.jsonl").open()) for part in ("train", "test")]
         functions = len(_json(work / "functions.json"))
         print(f"\n## {name}: {counts[0]:,} train rows, {counts[1]:,} test; {functions} functions\n")
+        print(f"{reach(work)}\n", flush=True)
         for size in [] if options.rows_only else [float(size) for size in options.sizes.split(",")]:
             show(build_one(name, work, size), work)
     return 0

@@ -142,7 +142,7 @@ def test_the_container_runs_what_the_code_has() -> None:
         if word == "COPY" and not rest.startswith("--from"):
             for source in rest.split()[:-1]:
                 assert (DEPLOY.parent / source).exists(), source
-    assert any(word == "RUN" and ".[serve]" in rest for word, rest in instructions())
+    assert any(word == "RUN" and ".[calls,serve]" in rest for word, rest in instructions())
 
 
 def test_the_linter_has_nothing_to_say() -> None:

@@ -127,6 +127,15 @@ def test_relative_days_stay_as_they_are_written() -> None:
     ]
 
 
+def test_it_does_not_look_for_ever() -> None:
+    text = " ".join(["rome oslo bern"] * 40)
+    days = [["rome", "oslo", "bern"] * n for n in (5, 7, 100)]
+    calls = [("set_alarm", {"time": "12:00", "days": one}) for one in days]
+    for call in calls:
+        annotated(text, call)
+    annotated(text, *calls)
+
+
 WORDS = st.sampled_from(["rome", "oslo", "two", "3", "the", "5 minutes", "noon", "kitchen", "for"])
 CALLS = st.one_of(
     st.builds(
@@ -294,3 +303,26 @@ def test_calls_that_stand_in_one_row_leave_train_alone(tmp_path: Path, tested: b
         assert any("labels without train rows" in note for note in dataset.notes)
     else:
         assert odd("certify") > 4
+
+
+def test_columns_of_a_table(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    calls = [
+        [{"name": "book", "arguments": {"city": "Rome", "guests": None}}],
+        [{"name": "book", "arguments": {"city": None, "guests": 2}}],
+        [],
+    ]
+    texts = ["to Rome", "for two", "hi"]
+    for name, column in (("structs", calls), ("json", [json.dumps(one) for one in calls])):
+        path = tmp_path / f"{name}.parquet"
+        parquet.write_table(pyarrow.table({"text": texts, "calls": column}), path)
+        rows, _ = read_rows(
+            [path], DataSection(()), labeled=True, strict=True, kind="spans", functions=FUNCTIONS
+        )
+        assert [annotation_in(row.label) for row in rows] == [
+            ROME,
+            ('[{"name":"book"}]', (Span(4, 7, "guests"),)),
+            ("[]", ()),
+        ]

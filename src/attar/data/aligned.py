@@ -23,6 +23,8 @@ from attar.tasks.words import Place, words_of
 MAX_WORDS = 10  # of a number, a date, a duration
 MAX_PLACES = 6  # of one value that are looked at
 MAX_TRIED = 400  # choices of places a set of arguments
+MAX_STEPS = 10_000  # towards such choices
+MAX_VALUES = 64  # of a text that are looked for
 
 GoldCall = tuple[str, Mapping[str, Any]]
 _DIGITS = re.compile(r"\d+")
@@ -52,6 +54,8 @@ def aligned(
         for key, value in arguments.items()
         if (slot := _slot(i, functions[name].arguments[key], value, text, words, given))
     ]
+    if sum(len(slot.places) for slot in slots) > MAX_VALUES:
+        slots = []
     for kept, shared in _ways(slots, gold):
         held = {(slot.call, slot.argument.name) for slot in kept} | shared
         template = name_of_template([
@@ -170,12 +174,15 @@ def _ways(
 def _placed(slots: Sequence[Slot]) -> Iterator[tuple[tuple[Span, ...], int]]:
     """Spans that do not overlap, one a value, and how far those of each call spread, summed."""
     wanted = [(slot, places) for slot in slots for places in slot.places]
+    steps = iter(range(MAX_STEPS))
 
     def choose(at: int, taken: tuple[Place, ...]) -> Iterator[tuple[Place, ...]]:
         if at == len(wanted):
             yield taken
             return
         for place in wanted[at][1]:
+            if next(steps, None) is None:
+                return
             if not any(place[0] < end and start < place[1] for start, end in taken):
                 yield from choose(at + 1, (*taken, place))
 

@@ -7,6 +7,8 @@ of the plan learn from both. Nothing here looks at calibrate or certify rows.
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -191,7 +193,7 @@ def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
         return [None]
     assert budget.size_mb is not None
     source, columns = base.source, len(base.context.columns)
-    limit = budget.size_mb * 1e6
+    limit = budget.size_mb * 1e6 - _functions_bytes(base.context)
     shapes = fitting_shapes(source, base.pieces, columns, limit)
     if budget.latency_ms is not None:
         shapes = quick_enough(shapes, source, base.trimmed, budget.latency_ms, base.context)
@@ -200,6 +202,13 @@ def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
             small = [shape for shape in small if shape not in shapes]
             shapes += quick_enough(small, source, base.trimmed, budget.latency_ms, base.context)
     return list(shapes)
+
+
+def _functions_bytes(context: Context) -> int:
+    """What the functions that a model calls take in its manifest, which names the task's settings
+    in JSON and is deflated; other settings are small, and counted with the columns."""
+    functions = context.task.settings(context.columns, context.out_of_scope).get("functions")
+    return len(zlib.compress(json.dumps(functions).encode())) if functions else 0
 
 
 def _until_one_fits(
