@@ -15,6 +15,7 @@ from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
 from attar.evaluate.card import model_card
 from attar.evaluate.claims import check_claims, check_labels, decide_all, measured
+from attar.evaluate.documents import informed
 from attar.evaluate.energy import energy
 from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import cpu_name
@@ -131,14 +132,13 @@ def _evaluate(
     context = plan.context
     settings = draft.manifest["task_settings"]
     rows, oos = context.dataset.certify, context.out_of_scope
-    theirs = settings_of(
-        context.task, plan.teacher, context.dataset.calibrate, context.columns, oos
-    )
+    teacher = informed(plan.teacher, context.dataset.documents)
+    theirs = settings_of(context.task, teacher, context.dataset.calibrate, context.columns, oos)
     examined = Examination(
         context.task,
         Predictor(draft),
         rows,
-        plan.teacher,
+        teacher,
         context.columns,
         oos,
         context.progress,
@@ -163,9 +163,7 @@ def _evaluate(
         "teacher": {
             "name": plan.teacher.name,
             "model": plan.values["teacher.model"].value,
-            "metrics": teacher_quality(
-                context.task, rows, plan.teacher, theirs, context.columns, oos
-            ),
+            "metrics": teacher_quality(context.task, rows, teacher, theirs, context.columns, oos),
         },
         "budget": plan.budget.as_dict(),
         "plan": plan.to_json(),

@@ -28,13 +28,14 @@ class DataSection:
     """Where the rows are, what their fields are called, and how they are curated.
 
     label_separator: between the labels of a multilabel row that gives them as one text,
-    as CSV must; JSON lists need none. What the last four mean, and why nothing of it
-    touches certify: docs/curation.md.
+    as CSV must; JSON lists need none. documents: of the task rank. What the
+    last four mean, and why nothing of it touches certify: docs/curation.md.
     """
 
     train: tuple[Path, ...]
     test: tuple[Path, ...] = ()
     unlabeled: tuple[Path, ...] = ()
+    documents: tuple[Path, ...] = ()
     text: str = "text"
     label: str = "label"
     group: str | None = None
@@ -154,6 +155,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             train=_paths(data, "train", folder),
             test=_paths(data, "test", folder),
             unlabeled=_paths(data, "unlabeled", folder),
+            documents=_paths(data, "documents", folder),
             text=_text(data, "text", "[data]") or "text",
             label=_text(data, "label", "[data]") or "label",
             group=_text(data, "group", "[data]"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from attar.data.curate import curate
 from attar.errors import DataError, RecipeError
+from attar.evaluate.documents import informed
 from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import LatencyTable, cpu_name
 from attar.evaluate.statistics import clopper_pearson
@@ -33,6 +34,7 @@ from attar.plan.search import (
     successive_halving,
 )
 from attar.plan.start import CACHE
+from attar.plan.vectors import documents_bytes
 from attar.recipe import Recipe
 from attar.runtime.predictor import Predictor
 from attar.tasks import TASKS
@@ -116,7 +118,8 @@ def _shapes(base: Prepared, sizes: Sequence[float], latency_ms: float | None) ->
     source, columns = base.source, len(base.context.columns)
     found: list[Shape] = []
     for size in sizes:
-        found += fitting_shapes(source, base.pieces, columns, size * 1e6)
+        limit = size * 1e6 - documents_bytes(base.context)
+        found += fitting_shapes(source, base.pieces, columns, limit)
     if latency_ms is not None:
         found = quick_enough(found, source, base.trimmed, latency_ms, base.context)
 
@@ -147,11 +150,13 @@ def _teacher_point(base: Prepared) -> dict[str, Any]:
     tuned = frozen.apply(base.teacher_start, base.trials)
     exported = ExportOnnx().apply(tuned, base.trials)
     draft = draft_of(exported, base.trials)
+    teacher = base.trials.teacher
+    assert teacher is not None
     figures = Examination(
         base.trials.task,
         Predictor(draft),
         base.trials.dataset.select,
-        base.trials.teacher,
+        informed(teacher, base.trials.dataset.documents),
         base.trials.columns,
         base.trials.out_of_scope,
         base.trials.progress,

@@ -70,7 +70,8 @@ def draft_with_threshold(
     are fresh. context: the finished model's, whose calibrate rows are.
     """
     plain = context.task.settings(context.columns, context.out_of_scope)
-    draft = write_draft(path, model, context.task, plain, name)
+    documents = context.dataset.documents
+    draft = write_draft(path, model, context.task, plain, name, documents=documents)
     design = _design(draft, trial, context, trial_context, claims, limit_bytes)
     chosen = {"temperature": design.temperature, "acceptance": design.acceptance}
     predictor = Predictor(draft)
@@ -78,6 +79,8 @@ def draft_with_threshold(
     rows = _independent(context.dataset.calibrate)
     outputs = _with_distance(predictor.outputs([row.text for row in rows]), nearest)
     settings = {**plain, **chosen}
+    if context.task.gold_kind == "document":
+        settings |= design.tuned
     if context.task.gold_kind == "labels":
         # What fixes the labels' thresholds can guarantee no error: then half the rows do each.
         step = 2 if error_claims(claims) else 1
@@ -96,7 +99,7 @@ def draft_with_threshold(
     part = None
     if nearest is not None:
         part = write_distance(np.concatenate([nearest.projection, nearest.centers]))
-    draft = write_draft(path, model, context.task, settings, name, part)
+    draft = write_draft(path, model, context.task, settings, name, part, documents)
     return draft, HandOver(design, threshold)
 
 

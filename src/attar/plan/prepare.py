@@ -15,6 +15,7 @@ from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, labels_suffice, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import balance_of, trial_teacher, words_help, words_teacher
+from attar.plan.vectors import vector_start, with_dimensions
 from attar.recipe import Budget, Recipe
 from attar.teachers.ensemble import Ensemble
 from attar.train.models import Model
@@ -76,12 +77,17 @@ def prepare(
     joined = replace(context, dataset=join_select(context.dataset))
     teacher_at = locate(recipe.teacher.model, recipe.folder)
     student_at, values["start"] = student_location(recipe)
+    if context.task.gold_kind == "document":
+        context = with_dimensions(teacher_at, budget, context, values)
+        joined = replace(joined, columns=context.columns)
     values["max_length"] = longest_text(teacher_at, joined)
     longest = int(values["max_length"].value)
     values["windows"] = most_windows(teacher_at, longest, joined)
     windows = int(values["windows"].value)
     teacher_start = start_artifact(teacher_at, longest, context, windows)
     start = start_artifact(student_at, longest, context, windows)
+    if context.task.gold_kind == "document":
+        teacher_start, start = (vector_start(one, context) for one in (teacher_start, start))
     context, joined = mend_labels(recipe, teacher_start, context, values)
     few, vocabulary = few_rows(joined), TrimVocabulary()
     why = "those that the train and unlabeled texts use"

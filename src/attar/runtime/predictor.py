@@ -19,11 +19,13 @@ from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
+from attar.runtime.index import ENGINE as EXACT_SEARCH
+from attar.runtime.index import DocumentIndex, read_index
 from attar.runtime.reading import of_words, widened
 from attar.runtime.windows import cut, joined, pooled, set_windows, windows_in
 from attar.tasks import TASKS
 from attar.tasks.words import Ids as WordIds
-from attar.types import Outputs, Prediction, Progress, Silent
+from attar.types import Document, Outputs, Prediction, Progress, Silent
 
 MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.
@@ -78,6 +80,8 @@ class Predictor:
             if only_exact and self._engine.mixes_rows:
                 self._batch_tokens = 1
             self._distance = _load_distance(bundle, len(self.labels))
+            ranks = self._task.gold_kind == "document"
+            self._index = _load_index(bundle) if ranks else None
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
             outputs = self._run([self._encode("")])
             self._task.decode(outputs, self.manifest)
@@ -94,6 +98,11 @@ class Predictor:
     def labels(self) -> tuple[str, ...]:
         """The labels in scope, in the model's order; empty for a task without labels."""
         return tuple(self.manifest["task_settings"].get("labels", ()))
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """Those that a model which ranks documents knows; empty for other tasks."""
+        return () if self._index is None else self._index.documents
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -214,6 +223,10 @@ class Predictor:
         return [answer.in_text(text) for answer, text in zip(answers, read, strict=True)]
 
     def _encode(self, text: str) -> Ids:
+        ids = self._encoded(text)
+        return ids if self._index is None else Query.of(ids, text[: self._max_characters])
+
+    def _encoded(self, text: str) -> Ids:
         try:
             encoding = self._tokenizer.encode(text[: self._max_characters])
         except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
@@ -258,6 +271,9 @@ class Predictor:
             }
         if self._reads_words:
             outputs = {**outputs, **of_words(outputs["logits"], rows)}
+        if self._index is not None:
+            texts = [row.text if isinstance(row, Query) else "" for row in rows]
+            return {**outputs, **self._index(outputs["logits"], texts)}
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:
@@ -275,6 +291,18 @@ class Predictor:
             input_ids[i, : len(ids)] = ids
             mask[i, : len(ids)] = 1
         return self._engine.run(input_ids, mask)
+
+
+class Query(list[int]):
+    """The token ids of a text whose words are looked for, too."""
+
+    text: str
+
+    @classmethod
+    def of(cls, ids: Ids, text: str) -> Query:
+        made = cls(ids)
+        made.text = text
+        return made
 
 
 def _check(text: object, what: str) -> None:
@@ -306,6 +334,17 @@ def _load_distance(bundle: Bundle, labels: int) -> NearestLabel | None:
     if len(parts) > 1 or parts[0]["engine"] != ENGINE or len(parts[0]["files"]) != 1:
         raise BundleError(f"its part of the role 'distance' is not one file for {ENGINE}")
     return read_distance(bundle.read(parts[0]["files"][0]), labels)
+
+
+def _load_index(bundle: Bundle) -> DocumentIndex:
+    parts = [part for part in bundle.manifest["parts"] if part["role"] == "index"]
+    if len(parts) != 1 or parts[0]["engine"] != EXACT_SEARCH:
+        raise BundleError(
+            f"a model that ranks needs one part of the role 'index' for {EXACT_SEARCH}"
+        )
+    settings = bundle.manifest["task_settings"]
+    files = {name: bundle.read(name) for name in parts[0]["files"]}
+    return read_index(files, settings["dimensions"], settings["hybrid"] != 0)[0]
 
 
 def _load_engine(bundle: Bundle, threads: int) -> Engine:

@@ -1,0 +1,149 @@
+"""Questions and the documents that answer them, from files to a verified bundle, on the tiny
+teacher."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from attar.build import build
+from attar.bundle import read_bundle
+from attar.cli import main
+from attar.evaluate.card import model_card
+from attar.evaluate.page import as_html
+from attar.evaluate.report import as_text
+from attar.runtime.predictor import load
+from attar.testing import check_bundle
+from conftest import COMMON, WORDS
+
+RECIPE = """task = "rank"
+name = "faq"
+[data]
+train = "train.jsonl"
+test = "test.jsonl"
+documents = "documents.jsonl"
+out_of_scope = "nothing"
+[teacher]
+model = "encoder"
+[budget]
+size_mb = 0.4
+[[claims]]
+metric = "recall_at_5"
+at_least = 0.3
+[[claims]]
+metric = "mrr"
+at_least = 0.2
+[[claims]]
+metric = "error_when_answering"
+at_most = 0.9
+"""
+THINGS = sorted({word for words in WORDS.values() for word in words})
+
+
+def documents() -> list[dict[str, str]]:
+    """One for each pair of neighboring things, by a template."""
+    pairs = list(zip(THINGS, THINGS[1:], strict=False))
+    return [
+        {"id": f"faq-{i}", "title": f"{a} {b}", "text": f"the {a} and the {b}: please {b} it, {a}"}
+        for i, (a, b) in enumerate(pairs)
+    ]
+
+
+def questions(count: int, seed: int) -> list[dict[str, str]]:
+    """Common words around a document's two things, or around none."""
+    rng, known, found = random.Random(seed), documents(), []
+    for _ in range(count):
+        chosen = rng.choice(known) if rng.random() < 0.9 else None
+        words = rng.sample(COMMON, rng.randint(2, 5)) + (chosen["title"].split() if chosen else [])
+        rng.shuffle(words)
+        found.append({"text": " ".join(words), "label": chosen["id"] if chosen else "nothing"})
+    return found
+
+
+def lines(rows: list[dict[str, str]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    folder = tmp_path_factory.mktemp("faq")
+    (folder / "train.jsonl").write_text(lines(questions(400, 1)))
+    (folder / "test.jsonl").write_text(lines(questions(120, 2)))
+    (folder / "documents.jsonl").write_text(lines(documents()))
+    (folder / "encoder").symlink_to(request.getfixturevalue("tiny_encoder"))
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(home: Path) -> dict[str, Any]:
+    return build(home / "recipe.toml", home / "faq.attar")
+
+
+def test_the_bundle_keeps_the_contract(home: Path, report: dict[str, Any]) -> None:
+    check_bundle(home / "faq.attar")
+    assert report["task"] == "rank"
+    assert report["metrics"]["recall_at_1"] > 0.5
+    assert report["teacher"]["metrics"]["recall_at_1"] > 0.5
+    assert report["metrics"]["oos_auroc"] > 0.8
+    statuses = {claim["metric"]: claim["status"] for claim in report["claims"]}
+    assert statuses["recall_at_5"] == statuses["mrr"] == "met"
+    settings = read_bundle(home / "faq.attar").manifest["task_settings"]
+    assert settings["dimensions"] == 32
+    assert settings["hybrid"] is not None
+
+
+def test_answers_name_documents(home: Path, report: dict[str, Any]) -> None:
+    predictor = load(home / "faq.attar")
+    wanted = documents()[3]
+    answer = predictor(f"please {wanted['title']} now").to_json()
+    assert set(answer) == {"documents", "score", "abstained"}
+    assert answer["documents"][0].pop("score") > answer["documents"][1].pop("score")
+    assert answer["documents"][0] == wanted
+    assert predictor("").to_json()["score"] < 0.6  # nothing asked, nothing found
+    vectors = predictor.embed(["please", wanted["title"]])
+    assert vectors.shape == (2, 32)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_together_as_alone(home: Path, report: dict[str, Any]) -> None:
+    texts = [row["text"] for row in questions(20, 5)] + ["", "x"]
+    predictor = load(home / "faq.attar")
+    assert predictor(texts) == [predictor(text) for text in texts]
+    outputs = predictor.outputs(texts)
+    assert outputs["documents"].shape == outputs["cosine"].shape == (22, len(documents()))
+
+
+def test_it_can_be_read(home: Path, report: dict[str, Any]) -> None:
+    assert "recall@1" in as_text(report)
+    assert "recall@1" in as_html(report).lower()
+    assert "recall@1" in model_card(report)
+
+
+def test_the_command_line(
+    home: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, wanted = str(home / "faq.attar"), documents()[5]
+    found = json.loads(run(capsys, "predict", bundle, wanted["title"], "--json"))
+    assert found["documents"][0]["id"] == wanted["id"]
+    assert wanted["text"] in run(capsys, "predict", bundle, wanted["title"])
+    verdicts = json.loads(
+        run(capsys, "verify", bundle, "--data", str(home / "test.jsonl"), "--json")
+    )
+    sealed = {claim["metric"]: claim["value"] for claim in report["claims"]}
+    assert all(v["value"] == sealed[v["metric"]] for v in verdicts)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as done:
+        main([*arguments])
+    out, err = capsys.readouterr()
+    assert done.value.code in (0, None), err
+    return out
