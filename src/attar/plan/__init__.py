@@ -126,7 +126,10 @@ def _student(
     tuned teacher where the student is near enough to it to keep what it has learned."""
     texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
     if base.context.task.gold_kind == "document":
-        return base.start, (base.vocabulary, *student_passes(shape, texts, vectors=True))
+        return base.start, (
+            base.vocabulary,
+            *student_passes(shape, texts, vectors=True, source=base.source),
+        )
     scratch = student_passes(shape, texts, from_labels=base.from_labels)
     tuned = student_start(teacher) if section.start is None else None
     if tuned is None or shape is None or not shape.layers:

@@ -202,16 +202,17 @@ def student_passes(
     part: float = 1.0,
     from_labels: bool = False,
     vectors: bool = False,
+    source: Source | None = None,
 ) -> tuple[Pass, ...]:
     """From the trimmed start to the exported student. texts: count of those to learn from.
-    part, from_labels: as `distillation` has them. vectors: are learned instead of labels."""
+    part, from_labels: as `distillation` has them. vectors: are learned instead of labels; then a
+    student that keeps all of `source` is its teacher already."""
     has_layers = shape is None or bool(shape.layers)
-    taught = (
-        vector_distillation(has_layers, texts, part)
-        if vectors
-        else distillation(has_layers, texts, part, from_labels)
-    )
-    return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
+    taught: tuple[Pass, ...] = (distillation(has_layers, texts, part, from_labels),)
+    if vectors:
+        whole = shape is not None and source is not None and keeps_all(shape, source)
+        taught = () if whole else (vector_distillation(has_layers, texts, part),)
+    return (*shape_passes(shape), *taught, ExportOnnx(), quantization(shape))
 
 
 def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ...]:
@@ -226,6 +227,12 @@ def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ..
 def keeps_most(shape: Shape | None, source: Source | None) -> bool:
     """Whether a student keeps more than half of the layers that it is cut from."""
     return shape is not None and source is not None and 2 * len(shape.layers) > source.layers
+
+
+def keeps_all(shape: Shape, source: Source) -> bool:
+    """Whether a student is its source, vocabulary and rounding apart."""
+    cut = shape.feed_forward is not None or shape.rank is not None or shape.pieces is not None
+    return len(shape.layers) == source.layers and shape.hidden == source.hidden and not cut
 
 
 def quantization(shape: Shape | None) -> Quantize:
@@ -299,7 +306,8 @@ def trial(
     """The student of this shape after a trial: as a torch model, and as a draft."""
     texts = len(context.dataset.train) + len(context.dataset.unlabeled)
     vectors = context.task.gold_kind == "document"
-    *training, export, quantize = student_passes(shape, texts, part, from_labels, vectors)
+    source = source_of(start)[0] if vectors else None
+    *training, export, quantize = student_passes(shape, texts, part, from_labels, vectors, source)
     trained = apply_all(training, start, context)
     return trained, draft_of(apply_all([export, quantize], trained, context), context)
 

@@ -84,8 +84,7 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """The vectors' directions, (n, dimensions); zero stays zero."""
     wide = vectors.astype(np.float32)
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    found: NDArray[np.float32] = wide / np.where(lengths > 0, lengths, 1)
-    return found
+    return (wide / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def best(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
