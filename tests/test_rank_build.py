@@ -16,10 +16,12 @@ torch = pytest.importorskip("torch")
 from attar.build import build
 from attar.bundle import read_bundle
 from attar.cli import main
+from attar.errors import DataError
 from attar.evaluate.card import model_card
 from attar.evaluate.page import as_html
-from attar.evaluate.report import as_text
+from attar.evaluate.report import as_text, full_report
 from attar.runtime.predictor import load
+from attar.runtime.reindex import reindex
 from attar.testing import check_bundle
 from conftest import COMMON, WORDS
 
@@ -107,7 +109,6 @@ def test_answers_name_documents(home: Path, report: dict[str, Any]) -> None:
     assert set(answer) == {"documents", "score", "abstained"}
     assert answer["documents"][0].pop("score") > answer["documents"][1].pop("score")
     assert answer["documents"][0] == wanted
-    assert predictor("").to_json()["score"] < 0.6  # nothing asked, nothing found
     vectors = predictor.embed(["please", wanted["title"]])
     assert vectors.shape == (2, 32)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
@@ -122,6 +123,7 @@ def test_together_as_alone(home: Path, report: dict[str, Any]) -> None:
 
 
 def test_it_can_be_read(home: Path, report: dict[str, Any]) -> None:
+    assert f"faq: rank, {len(documents())} documents" in as_text(report)
     assert "recall@1" in as_text(report)
     assert "recall@1" in as_html(report).lower()
     assert "recall@1" in model_card(report)
@@ -139,6 +141,36 @@ def test_the_command_line(
     )
     sealed = {claim["metric"]: claim["value"] for claim in report["claims"]}
     assert all(v["value"] == sealed[v["metric"]] for v in verdicts)
+
+
+def test_documents_come_and_go_without_training(
+    home: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = home / "faq.attar", home / "changed.attar"
+    gone, kept = documents()[0], documents()[7]
+    new = {"id": "new", "title": "", "text": f"{THINGS[0]} and {THINGS[-1]}"}
+    (home / "new.jsonl").write_text(lines([new, {**kept, "text": kept["title"]}]))
+    arguments = ["--add", str(home / "new.jsonl"), "--remove", gone["id"], "-o", str(after)]
+    run(capsys, "index", str(before), *arguments)
+    predictor = load(after)
+    ids = [document.id for document in predictor.documents]
+    assert len(ids) == len(documents()) and gone["id"] not in ids
+    assert predictor(new["text"]).label == "new"
+    (placed,) = (d for d in predictor(kept["title"]).to_json()["documents"] if d["id"] == "faq-7")
+    assert placed["text"] == kept["title"]
+    assert predictor.verify() == []
+    changed = full_report(read_bundle(after))
+    assert changed["documents_changed"] == {
+        "added": 2, "removed": 2, "certified": report["content_sha256"],
+    }  # fmt: skip
+    assert changed["content_sha256"] != report["content_sha256"]
+    assert changed["metrics"] == report["metrics"]
+    assert "2 added, 2 removed" in as_text(changed)
+    reindex(read_bundle(after), home / "none.attar", remove=ids)
+    empty = load(home / "none.attar")("please")
+    assert empty.abstained and empty.label == "" and empty.to_json()["documents"] == []
+    with pytest.raises(DataError, match="no document has the id 'faq-0'"):
+        reindex(read_bundle(after), home / "no.attar", remove=["faq-0"])
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -132,7 +132,8 @@ def _evaluate(
     context = plan.context
     settings = draft.manifest["task_settings"]
     rows, oos = context.dataset.certify, context.out_of_scope
-    teacher = informed(plan.teacher, context.dataset.documents)
+    documents = context.dataset.documents
+    teacher = informed(plan.teacher, documents)
     theirs = settings_of(context.task, teacher, context.dataset.calibrate, context.columns, oos)
     examined = Examination(
         context.task,
@@ -151,6 +152,7 @@ def _evaluate(
         "task": context.task.name,
         "labels": settings["labels"],
         **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
+        **({"documents": len(documents)} if documents else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
         "chance": round(context.task.chance(inside), 6) if inside else None,

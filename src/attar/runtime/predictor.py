@@ -6,7 +6,7 @@ It does not read data files, measure itself, or decide what follows an abstentio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -20,7 +20,7 @@ from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.index import ENGINE as EXACT_SEARCH
-from attar.runtime.index import DocumentIndex, read_index
+from attar.runtime.index import DocumentIndex, read_index, unit
 from attar.runtime.reading import of_words, widened
 from attar.runtime.windows import cut, joined, pooled, set_windows, windows_in
 from attar.tasks import TASKS
@@ -135,7 +135,8 @@ class Predictor:
             raise BundleError(
                 f"{self._where}: gives no embeddings. It can: {', '.join(self.capabilities)}."
             )
-        encoded = self._encode_all([texts] if isinstance(texts, str) else texts, first=1)
+        given = [texts] if isinstance(texts, str) else texts
+        encoded = self._encode_all(given, 1, self._encoded)  # not looked for in an index
         embeddings = np.empty((len(encoded), self._dimensions), dtype=np.float32)
         for chosen, outputs in self._batches(encoded):
             embeddings[chosen] = outputs["embedding"]
@@ -238,13 +239,15 @@ class Predictor:
             )
         return joined(encoding, self._most_windows) or [self._pad]
 
-    def _encode_all(self, texts: Sequence[str], first: int) -> list[Ids]:
+    def _encode_all(
+        self, texts: Sequence[str], first: int, encode: Callable[[str], Ids] | None = None
+    ) -> list[Ids]:
         if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
             raise DataError(f"expected a text or a list of texts, not a {type(texts).__name__}")
         encoded = []
         for position, text in enumerate(texts, first):
             _check(text, f"text number {position}")
-            encoded.append(self._encode(text))
+            encoded.append((encode or self._encode)(text))
         return encoded
 
     def _batches(self, encoded: Sequence[Ids]) -> Iterator[tuple[list[int], Outputs]]:
@@ -272,7 +275,9 @@ class Predictor:
         if self._reads_words:
             outputs = {**outputs, **of_words(outputs["logits"], rows)}
         if self._index is not None:
-            texts = [row.text if isinstance(row, Query) else "" for row in rows]
+            texts = [row.text for row in rows if isinstance(row, Query)]
+            if len(texts) < len(rows):
+                return {**outputs, "embedding": unit(outputs["logits"])}
             return {**outputs, **self._index(outputs["logits"], texts)}
         if self._distance is None:
             return outputs

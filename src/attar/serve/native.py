@@ -41,19 +41,30 @@ class FoundSpan(Struct):
     score: Score
 
 
+class FoundDocument(Struct):
+    """A document of the model's own. score: how near it is to the query, at most 1."""
+
+    id: str
+    score: float
+    title: str
+    text: str
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
-    did; null from a model that only marks spans. score: of the model. answered_by: model,
+    did; null from a model that only marks spans. documents: from a model that ranks them, best
+    first, instead of a label. score: of the model. answered_by: model,
     fallback, person (asked, not yet answered) or nobody (the model abstained). note: why
     nobody else answered."""
 
     score: Score
     abstained: bool
     answered_by: str
-    alternatives: list[tuple[str, Score]]
+    alternatives: list[tuple[str, Score]] | UnsetType = UNSET
     label: str | UnsetType | None = UNSET
     labels: list[tuple[str, Score]] | UnsetType = UNSET
     spans: list[FoundSpan] | UnsetType = UNSET
+    documents: list[FoundDocument] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 
@@ -90,7 +101,7 @@ class ReportAnswer(Struct):
 
 
 async def predict(service: Service, request: Request, body: Texts) -> Any:
-    served = service.find(request.path_params["model"], "label", "spans")
+    served = service.find(request.path_params["model"], "label", "spans", "ranking")
     if (body.text is UNSET) == (body.texts is UNSET):
         raise HttpError(422, "invalid_field", "give either text or texts", param="text")
     texts = [body.text] if isinstance(body.text, str) else body.texts

@@ -31,7 +31,12 @@ _MARKS = {
 }
 
 #: The figure at the top: the first of these that the task has.
-_MAIN = (("span_f1", "Span F1"), ("accuracy", "Accuracy"), ("micro_f1", "Micro F1"))
+_MAIN = (
+    ("span_f1", "Span F1"),
+    ("accuracy", "Accuracy"),
+    ("micro_f1", "Micro F1"),
+    ("recall_at_1", "Recall@1"),
+)
 
 
 def headline(report: Mapping[str, Any]) -> Html:
@@ -42,9 +47,10 @@ def headline(report: Mapping[str, Any]) -> Html:
         report.get("task"),
         f"{len(labels)} labels" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
+        f"{report['documents']:,} documents" if report.get("documents") else None,
     ]
     metric, title = next(
-        (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[-1]
+        (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[2]
     )
     facts = [
         _fact(title, dig(report, "metrics", metric), percent, _teacher(report, metric)),

@@ -26,6 +26,11 @@ from attar.evaluate.page.markup import (
 
 _METRICS: tuple[tuple[str, str, Format], ...] = (
     ("accuracy", "accuracy, in scope", percent),
+    ("recall_at_1", "recall@1", percent),
+    ("recall_at_5", "recall@5", percent),
+    ("recall_at_10", "recall@10", percent),
+    ("mrr", "mean reciprocal rank", three_digits),
+    ("ndcg_at_10", "nDCG@10", three_digits),
     ("span_f1", "span F1", percent),
     ("exact", "exactly the gold label and spans", percent),
     ("micro_f1", "micro F1", percent),
