@@ -12,7 +12,7 @@ from conftest import DIMENSIONS, tiny_manifest, tiny_onnx, tiny_tokenizer
 DOCUMENTS = (
     ("how-to-cancel", "Cancelling", "Press cancel."),
     ("where-is-it", "", "Look up your parcel by its number."),
-    ("money-back", "Refunds", "A refund takes a week."),
+    ("money-back", "Refunds", "Thank you. A refund takes a week."),
 )
 
 

@@ -251,12 +251,14 @@ class Extraction(Prediction):
 
 
 class RankedDocument(NamedTuple):
-    """score: how near it is to the query, at most 1; not how likely it is right."""
+    """score: how near it is to the query, at most 1; not how likely it is right. passage: start
+    and end in the text of the sentence that fits best, of the best document alone."""
 
     id: str
     score: float
     text: str
     title: str = ""
+    passage: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,7 @@ class Ranking(Prediction):
                     "score": round(found.score, 6),
                     "title": found.title,
                     "text": found.text,
+                    **({} if found.passage is None else {"passage": [*found.passage]}),
                 }
                 for found in self.documents
             ],

@@ -21,7 +21,8 @@ def test_documents_embeddings_and_reranking(serve, tmp_path: Path) -> None:
     sure, unsure = answers["answers"]
     assert sure["documents"][0]["id"] == "money-back"
     assert sure["documents"][0]["title"] == "Refunds"
-    assert sure["documents"][0]["text"] == "A refund takes a week."
+    start, end = sure["documents"][0]["passage"]
+    assert sure["documents"][0]["text"][start:end] == "A refund takes a week."
     assert (sure["abstained"], sure["answered_by"]) == (False, "model")
     assert (unsure["abstained"], unsure["answered_by"]) == (True, "nobody")
     assert "label" not in sure

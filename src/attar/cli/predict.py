@@ -70,11 +70,13 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
 
 
 def _ranked(answer: Ranking, mark: str) -> str:
-    """The best documents, the first with how likely it is the right one."""
+    """The best documents, the first with how likely it is the right one, and with the sentence
+    that fits best."""
     lines = [f"right with {answer.score:.1%}{mark}" if answer.documents else "no documents"]
     for place, found in enumerate(answer.documents[:SHOWN_DOCUMENTS], 1):
         title = f"  {found.title}" if found.title else ""
-        text = " ".join(found.text.split())
+        start, end = found.passage or (0, len(found.text))
+        text = " ".join(found.text[start:end].split())
         shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
         lines += [f"{place}. {found.id}  {found.score:.3f}{title}", f"   {shown}"]
     return "\n".join(lines)

@@ -24,7 +24,7 @@ class Bm25:
     def __init__(self, texts: Sequence[str]) -> None:
         self._numbers: dict[str, int] = {}
         numbers = self._numbers
-        found = [[numbers.setdefault(w, len(numbers)) for w in _words(text)] for text in texts]
+        found = [[numbers.setdefault(w, len(numbers)) for w in words_in(text)] for text in texts]
         lengths = np.array([len(words) for words in found], np.float64)
         count, vocabulary = len(texts), max(1, len(numbers))
         flat = np.array([number for words in found for number in words], np.int64)
@@ -45,7 +45,7 @@ class Bm25:
         """The score of each document, (documents,)."""
         scores = np.zeros(self._count)
         most = 0.0
-        for word in _words(query):
+        for word in words_in(query):
             number = self._numbers.get(word)
             if number is None:
                 most += self._unknown
@@ -56,6 +56,7 @@ class Bm25:
         return (scores / (most * (K1 + 1)) if most else scores).astype(np.float32)
 
 
-def _words(text: str) -> list[str]:
+def words_in(text: str) -> list[str]:
+    """The words of a text as they are counted."""
     lowered = text.lower()
     return [w for w in (lowered[start:end] for start, end in words_of(lowered)) if w.isalnum()]

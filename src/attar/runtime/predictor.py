@@ -21,11 +21,12 @@ from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.index import ENGINE as EXACT_SEARCH
 from attar.runtime.index import DocumentIndex, read_index, unit
+from attar.runtime.passages import with_passage
 from attar.runtime.reading import of_words, widened
 from attar.runtime.windows import cut, joined, pooled, set_windows, windows_in
 from attar.tasks import TASKS
 from attar.tasks.words import Ids as WordIds
-from attar.types import Document, Outputs, Prediction, Progress, Silent
+from attar.types import Document, Outputs, Prediction, Progress, Ranking, Silent
 
 MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.
@@ -218,6 +219,13 @@ class Predictor:
 
     def _decoded(self, outputs: Outputs, rows: Sequence[Ids]) -> list[Prediction]:
         answers = self._task.decode(outputs, self.manifest)
+        if self._index is not None:
+            return [
+                with_passage(answer, row.text)
+                if isinstance(answer, Ranking) and isinstance(row, Query)
+                else answer
+                for answer, row in zip(answers, rows, strict=True)
+            ]
         if not self._reads_words:
             return answers
         read = (row.text if isinstance(row, WordIds) else "" for row in rows)

@@ -42,12 +42,15 @@ class FoundSpan(Struct):
 
 
 class FoundDocument(Struct):
-    """A document of the model's own. score: how near it is to the query, at most 1."""
+    """A document of the model's own. score: how near it is to the query, at most 1. passage:
+    start and end in the text, code points, of the sentence that fits best; of the best document
+    alone."""
 
     id: str
     score: float
     title: str
     text: str
+    passage: tuple[int, int] | UnsetType = UNSET
 
 
 class Answered(Struct):
