@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.errors import BundleError
-from attar.runtime.bm25 import K1, B, Bm25
+from attar.runtime.bm25 import K1, B, Bm25, words_in
 from attar.runtime.index import (
     CANDIDATES,
     DOCUMENTS,
@@ -68,6 +68,12 @@ def test_words_are_those_of_any_script_in_lower_case() -> None:
     assert scores[0] > 0 == scores[1] < scores[2]
     assert Bm25([])("x").shape == (0,)
     assert Bm25(["", ""])("x").tolist() == [0, 0]
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_words_are_found_the_quick_way_and_the_other(text: str) -> None:
+    other = [found for found in words_in(f"{text} é") if found != "é"]
+    assert words_in(text) == other
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(2, 40))
