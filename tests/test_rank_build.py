@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from attar.build import build
 from attar.bundle import read_bundle
 from attar.cli import main
-from attar.errors import DataError
+from attar.errors import DataError, InfeasibleError, RecipeError
 from attar.evaluate.card import model_card
 from attar.evaluate.page import as_html
 from attar.evaluate.report import as_text, full_report
@@ -171,6 +171,23 @@ def test_documents_come_and_go_without_training(
     assert empty.abstained and empty.label == "" and empty.to_json()["documents"] == []
     with pytest.raises(DataError, match="no document has the id 'faq-0'"):
         reindex(read_bundle(after), home / "no.attar", remove=["faq-0"])
+
+
+def test_a_budget_that_the_documents_alone_break(home: Path, report: dict[str, Any]) -> None:
+    (home / "small.toml").write_text(RECIPE.replace("size_mb = 0.4", "size_mb = 0.005"))
+    with pytest.raises(InfeasibleError, match=rf"The {len(documents())} documents alone take"):
+        build(home / "small.toml", home / "small.attar")
+
+
+def test_the_student_starts_from_its_teacher(home: Path) -> None:
+    other = RECIPE + '[student]\nstart = "elsewhere"\n'
+    (home / "elsewhere").mkdir()
+    (home / "other.toml").write_text(other)
+    with pytest.raises(RecipeError, match="starts from its teacher"):
+        build(home / "other.toml", home / "other.attar")
+    (home / "full.toml").write_text(RECIPE.replace("[teacher]", '[teacher]\nfinetune = "full"'))
+    with pytest.raises(RecipeError, match="does not learn to rank"):
+        build(home / "full.toml", home / "full.attar")
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -66,6 +66,7 @@ def test_bm25_is_the_formula(texts: list[str], query: str) -> None:
 def test_words_are_those_of_any_script_in_lower_case() -> None:
     scores = Bm25(["Straße 7, bitte!", "noch etwas", "東京 駅"])("STRASSE straße 京?")
     assert scores[0] > 0 == scores[1] < scores[2]
+    assert Bm25(["हिन्दी में", "…"])("हिन्दी")[0] > 0
     assert Bm25([])("x").shape == (0,)
     assert Bm25(["", ""])("x").tolist() == [0, 0]
 

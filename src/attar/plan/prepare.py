@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attar.data.split import join_select
+from attar.errors import RecipeError
 from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.few import add_label_names, few_rows, wide_vocabulary
@@ -78,6 +79,11 @@ def prepare(
     teacher_at = locate(recipe.teacher.model, recipe.folder)
     student_at, values["start"] = student_location(recipe)
     if context.task.gold_kind == "document":
+        if student_at != teacher_at:
+            raise RecipeError(
+                f"[student] start: the task {context.task.name} starts from its teacher. Take the "
+                "key out, or name the model as [teacher] model."
+            )
         context = with_dimensions(teacher_at, budget, context, values)
         joined = replace(joined, columns=context.columns)
     values["max_length"] = longest_text(teacher_at, joined)

@@ -63,4 +63,5 @@ def words_in(text: str) -> list[str]:
     lowered = text.lower()
     if lowered.isascii():  # the same words, in a tenth of the time
         return _ASCII.findall(lowered)
-    return [w for w in (lowered[start:end] for start, end in words_of(lowered)) if w.isalnum()]
+    found = (lowered[start:end] for start, end in words_of(lowered))
+    return [word for word in found if any(map(str.isalnum, word))]  # a word can hold marks, too
