@@ -77,8 +77,11 @@ def lines(rows: list[dict[str, str]]) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     folder = tmp_path_factory.mktemp("faq")
     (folder / "train.jsonl").write_text(lines(questions(400, 1)))
-    (folder / "test.jsonl").write_text(lines(questions(120, 2)))
-    (folder / "documents.jsonl").write_text(lines(documents()))
+    rows = questions(120, 2)
+    twin = {**documents()[2], "id": "twin"}
+    rows[0] = {**rows[0], "label": "twin", "text": documents()[2]["title"]}
+    (folder / "test.jsonl").write_text(lines(rows))
+    (folder / "documents.jsonl").write_text(lines([*documents(), twin]))
     (folder / "encoder").symlink_to(request.getfixturevalue("tiny_encoder"))
     (folder / "recipe.toml").write_text(RECIPE)
     return folder

@@ -35,11 +35,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What the task rank answers with. id: as rows name it."""
+    """What the task rank answers with. id: as rows name it. also: other ids of the same."""
 
     id: str
     text: str
     title: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def read(self) -> str:

@@ -21,7 +21,7 @@ def test_lines_tables_and_packed_files(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id,title,text\nb,Title,two\n")
     with gzip.open(tmp_path / "c.jsonl.gz", "wt") as file:
         file.write('{"id": "c", "text": "three"}\n')
-    found, _ = read_documents([tmp_path / n for n in ("a.jsonl", "b.csv", "c.jsonl.gz")])
+    found = read_documents([tmp_path / n for n in ("a.jsonl", "b.csv", "c.jsonl.gz")])
     assert found == [
         Document("7", "one"),
         Document("b", "two", "Title"),
@@ -35,9 +35,9 @@ def test_equal_documents_are_one(tmp_path: Path) -> None:
         '{"id": "a", "text": "same"}\n{"id": "b", "text": "same"}\n'
         '{"id": "c", "text": "same", "title": "other"}\n'
     )
-    found, canonical = read_documents([tmp_path / "a.jsonl"])
-    assert [document.id for document in found] == ["a", "c"]
-    rows = naming([Row("q", "b"), Row("q", "none")], canonical, "none")
+    found = read_documents([tmp_path / "a.jsonl"])
+    assert found == [Document("a", "same", also=("b",)), Document("c", "same", "other")]
+    rows = naming([Row("q", "b"), Row("q", "none")], found, "none")
     assert [row.label for row in rows] == ["a", "none"]
 
 

@@ -105,7 +105,7 @@ def test_words_bring_candidates_of_their_own() -> None:
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=5, unique_by=lambda parts: parts[0]))
 def test_round_trip(parts: list[tuple[str, str, str]]) -> None:
-    known = [Document(*one) for one in parts]
+    known = [Document(*one, also=("\0" + one[0],) if len(one[1]) > 9 else ()) for one in parts]
     vectors = rounded(np.random.default_rng(0).normal(size=(len(known), 3)))
     files = write_index(known, vectors)
     index, stored = read_index(files, 3, words=False)
@@ -127,6 +127,8 @@ BAD_LINES = [
     b'{"id": "", "text": "b"}\n',
     b'{"id": "a", "text": 3}\n',
     b'{"id": "a", "text": "b", "code": "c"}\n',
+    b'{"id": "a", "text": "b", "also": "c"}\n',
+    b'{"id": "a", "text": "b", "also": [3]}\n',
     b"[" * 100_000 + b"\n",
     b'{"id": "a", "text": "\xff"}\n',
 ]
@@ -143,6 +145,10 @@ def test_parts_that_do_not_fit() -> None:
     cases = (
         ({DOCUMENTS: GOOD[DOCUMENTS] * 2}, "4 documents for 2 vectors"),
         ({DOCUMENTS: GOOD[DOCUMENTS].splitlines(keepends=True)[0] * 2}, "twice"),
+        (
+            {DOCUMENTS: b'{"id": "a", "text": "", "also": ["a"]}\n{"id": "b", "text": ""}\n'},
+            "twice",
+        ),
         ({VECTORS: write_matrix(np.zeros((2, 4), np.int8))}, "of 4 numbers"),
         ({VECTORS: write_matrix(np.zeros((2, 3), np.float32))}, "expected rows of int8"),
         ({VECTORS: write_matrix(np.zeros((2, 3, 1), np.int8))}, "expected rows of int8"),

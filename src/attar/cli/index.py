@@ -39,7 +39,7 @@ def index(
         raise click.BadParameter("threads must be at least 1")
     if not add and not remove:
         raise click.UsageError("nothing to do: give --add FILE or --remove ID")
-    documents = read_documents(add)[0] if add else []
+    documents = read_documents(add) if add else []
     made = reindex(read_bundle(bundle), out, documents, remove, force=force, threads=threads)
     click.echo(f"{out}: {made.size_bytes / 1e6:.2f} MB", err=True)
     click.echo(f"note: {changes(made.manifest['build'][CHANGED])}", err=True)

@@ -70,6 +70,7 @@ def _retest(predictor: Predictor, data: Path, fields: DataSection) -> list[dict[
 
     need("verify", "attar verify --data")
     from attar.cli.progress import Bars
+    from attar.data.documents import naming
     from attar.data.read import read_rows
     from attar.data.split import in_order
     from attar.evaluate.retest import retest
@@ -77,6 +78,9 @@ def _retest(predictor: Predictor, data: Path, fields: DataSection) -> list[dict[
 
     task = TASKS.get(predictor.manifest["task"])
     rows, _ = read_rows((data,), fields, labeled=True, strict=True, kind=task.gold_kind)
+    if task.gold_kind == "document":
+        scope = predictor.manifest["task_settings"]["out_of_scope"]
+        rows = naming(rows, predictor.documents, scope)
     with Bars() as progress:
         # Which row of a group counts must not depend on the order in the file.
         return retest(predictor, in_order(rows), progress)

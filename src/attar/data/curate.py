@@ -19,7 +19,7 @@ from typing import Any
 
 from attar.data import filters, reasons
 from attar.data.balance import balance
-from attar.data.documents import naming, read_documents
+from attar.data.documents import names_of, naming, read_documents
 from attar.data.filters import Filtered
 from attar.data.neighborhood import Neighborhood
 from attar.data.neighbors import clusters
@@ -85,6 +85,8 @@ def curate(
         splits[name] = in_order(repeats.to_evaluate(splits[name], learned, dropped))
     _check_not_empty(splits, train)
     notes += _drop_notes(task, train, dropped)
+    if again := sum(len(document.also) for document in documents):
+        notes.append(f"{again} documents equal another and are one with it")
     held_out = splits["select"] + splits["calibrate"] + splits["certify"]
     unlabeled = _keep(filters.without_leaks(unlabeled, held_out, near), dropped)
     unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
@@ -179,11 +181,11 @@ def _with_documents(
             f"the task {task.name} needs documents to rank: name their files in the recipe, "
             '[data] documents = "documents.jsonl", a line each: {"id": "…", "text": "…"}'
         )
-    documents, canonical = read_documents(fields.documents)
+    documents = read_documents(fields.documents)
     oos = fields.out_of_scope
-    if oos in canonical:
+    if oos in names_of(documents):
         raise DataError(f"[data] out_of_scope = {oos!r}: a document has this id. Rename one.")
-    return tuple(documents), naming(train, canonical, oos), naming(test, canonical, oos)
+    return tuple(documents), naming(train, documents, oos), naming(test, documents, oos)
 
 
 def _keep(filtered: Filtered, dropped: list[Dropped]) -> list[Row]:

@@ -2,12 +2,12 @@
 
 A file holds a document a row, as JSON lines or CSV: the fields `id` and `text`,
 and perhaps `title`. Documents with equal title and text are one, under the id that comes
-first; rows that name another of its ids are given that one.
+first, and know the others as `also`; rows that name one of these are given the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 MOST_CHARACTERS = 1_000_000
 
 
-def read_documents(paths: Sequence[Path]) -> tuple[list[Document], dict[str, str]]:
-    """The documents in order, and for each id in the files the one that is kept. Raises
-    DataError that names file, row and field."""
+def read_documents(paths: Sequence[Path]) -> list[Document]:
+    """The documents in order. Raises DataError that names file, row and field."""
     kept: dict[tuple[str, str], Document] = {}
     canonical: dict[str, str] = {}
     for path in paths:
@@ -41,13 +40,23 @@ def read_documents(paths: Sequence[Path]) -> tuple[list[Document], dict[str, str
             canonical[document.id] = same.id
         if len(canonical) == before:
             raise DataError(f"{path}: the file has no documents. Add some, or take it out.")
-    return list(kept.values()), canonical
+    also: dict[str, list[str]] = {}
+    for name, first in canonical.items():
+        if name != first:
+            also.setdefault(first, []).append(name)
+    return [replace(one, also=tuple(also.get(one.id, ()))) for one in kept.values()]
+
+
+def names_of(documents: Iterable[Document]) -> dict[str, str]:
+    """Every id of the documents -> the one that counts."""
+    return {name: one.id for one in documents for name in (one.id, *one.also)}
 
 
 def naming(
-    rows: Sequence[Row], canonical: Mapping[str, str], out_of_scope: str | None
+    rows: Sequence[Row], documents: Iterable[Document], out_of_scope: str | None
 ) -> list[Row]:
-    """The rows with the ids that are kept. Raises DataError for an id that no document has."""
+    """The rows with the ids that count. Raises DataError for an id that no document has."""
+    canonical = names_of(documents)
     found = []
     for row in rows:
         if row.label is None or row.label == out_of_scope:
@@ -56,8 +65,8 @@ def naming(
         if row.label not in canonical:
             near = did_you_mean(row.label, list(canonical)[:1_000])
             raise DataError(
-                f"{row.place}: no document has the id {short(row.label)}.{near} Add it to the "
-                "files of [data] documents, or mend the row."
+                f"{row.place}: no document has the id {short(row.label)}.{near} Add the document, "
+                "or mend the row."
             )
         kept = canonical[row.label]
         found.append(row if kept == row.label else replace(row, label=kept))

@@ -61,16 +61,17 @@ def write_draft(
     draft = write_bundle(path, manifest, files, force=True)
     if not documents:
         return draft
-    files |= write_index(documents, _vectors(draft, exported, documents))
+    files |= write_index(documents, _vectors(draft, exported.folder.parent, documents))
     return write_bundle(path, manifest, files, force=True)
 
 
-def _vectors(draft: Bundle, exported: Artifact, documents: Sequence[Document]) -> NDArray[np.int8]:
+def _vectors(draft: Bundle, cache: Path, documents: Sequence[Document]) -> NDArray[np.int8]:
     """The documents' vectors by the draft's own model, (documents, dimensions), from the cache
-    where they have been made before."""
+    where the same model has read them before."""
     texts = [document.read for document in documents]
-    key = fingerprint(exported.fingerprint, texts)
-    path = exported.folder.with_name(f"vectors-{key[:16]}.npy")
+    model = [draft.manifest["files"][name] for name in ("model.onnx", TOKENIZER)]
+    key = fingerprint("vectors", model, draft.manifest["input"], texts)
+    path = cache / f"vectors-{key[:16]}.npy"
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False), np.int8)
     found = rounded(Predictor(draft, threads=os.cpu_count() or 1).embed(texts))

@@ -2,9 +2,9 @@
 
 A part of the role "index" has two files: `vectors.npy`, int8 (documents, dimensions), each
 row the direction of a document, and `documents.jsonl`, a JSON object a line with id, text and
-perhaps a title, deflated as all text in a bundle. A row's scale is left out: a direction has
-length 1. Search is one matrix product, fit for some 100,000 documents, and BM25 beside it
-where the task asks for words.
+perhaps a title and other ids (also), deflated as all text in a bundle. A row's scale is left
+out: a direction has length 1. Search is one matrix product, fit for some 100,000 documents, and
+BM25 beside it where the task asks for words.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ VECTORS, DOCUMENTS = "vectors.npy", "documents.jsonl"
 CANDIDATES = 20  # of each way to search that a task is given to choose from
 MOST_VALUES = 500_000_000
 _STEPS = 127
-_KEYS = {"id", "text", "title"}
+_KEYS = ("id", "text", "title", "also")
 
 
 class DocumentIndex:
@@ -127,7 +128,8 @@ def read_index(
     if len(lines) != len(stored):
         raise BundleError(f"{DOCUMENTS}: {len(lines)} documents for {len(stored)} vectors")
     documents = [_document(line, number) for number, line in enumerate(lines, 1)]
-    if len({document.id for document in documents}) != len(documents):
+    names = [name for document in documents for name in (document.id, *document.also)]
+    if len(set(names)) != len(names):
         raise BundleError(f"{DOCUMENTS}: an id is there twice")
     return DocumentIndex(documents, stored, words), stored
 
@@ -135,9 +137,11 @@ def read_index(
 def _lines(documents: Sequence[Document]) -> bytes:
     lines = []
     for document in documents:
-        values = {"id": document.id, "text": document.text}
+        values: dict[str, Any] = {"id": document.id, "text": document.text}
         if document.title:
             values["title"] = document.title
+        if document.also:
+            values["also"] = document.also
         lines.append(json.dumps(values, ensure_ascii=False) + "\n")
     return "".join(lines).encode()
 
@@ -147,7 +151,10 @@ def _document(line: bytes, number: int) -> Document:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{DOCUMENTS}, line {number}: is not valid JSON: {error}") from None
-    texts = isinstance(values, dict) and all(isinstance(v, str) for v in values.values())
-    if not texts or not {"id", "text"} <= {*values} <= _KEYS or not values["id"]:
-        raise BundleError(f"{DOCUMENTS}, line {number}: expected the texts id, text and title")
-    return Document(**values)
+    if not isinstance(values, dict) or not {"id", "text"} <= {*values} <= {*_KEYS}:
+        raise BundleError(f"{DOCUMENTS}, line {number}: expected the keys {', '.join(_KEYS)}")
+    also = values.pop("also", [])
+    texts = [*values.values(), *also] if isinstance(also, list) else [None]
+    if not all(isinstance(text, str) for text in texts) or not values["id"]:
+        raise BundleError(f"{DOCUMENTS}, line {number}: expected texts, and a list of them as also")
+    return Document(**values, also=tuple(also))
