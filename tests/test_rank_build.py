@@ -20,6 +20,8 @@ from attar.errors import DataError, InfeasibleError, RecipeError
 from attar.evaluate.card import model_card
 from attar.evaluate.page import as_html
 from attar.evaluate.report import as_text, full_report
+from attar.plan.frontier import frontier
+from attar.recipe import read_recipe
 from attar.runtime.predictor import load
 from attar.runtime.reindex import reindex
 from attar.testing import check_bundle
@@ -180,6 +182,12 @@ def test_a_budget_that_the_documents_alone_break(home: Path, report: dict[str, A
     (home / "small.toml").write_text(RECIPE.replace("size_mb = 0.4", "size_mb = 0.005"))
     with pytest.raises(InfeasibleError, match=rf"The {len(documents())} documents alone take"):
         build(home / "small.toml", home / "small.attar")
+
+
+def test_the_frontier_leaves_room_for_documents(home: Path, report: dict[str, Any]) -> None:
+    found = frontier(read_recipe(home / "recipe.toml"), sizes=(0.03,))
+    assert [point["trial"] for point in found["points"]][-1] is None  # the teacher
+    assert all(0 <= point["accuracy"] <= 1 for point in found["points"])
 
 
 def test_the_student_starts_from_its_teacher(home: Path) -> None:

@@ -182,9 +182,11 @@ def _again(exported: Artifact, context: Context) -> Path:
 
 
 def _quality(candidate: Candidate) -> dict[str, Any]:
-    """The score, and accuracy in scope with its two-sided 95 % interval."""
+    """The score, and accuracy in scope with its two-sided 95 % interval; of a task that ranks,
+    recall@1."""
     rows = round(candidate.figures.get("in_scope_rows", 0))
-    accuracy = candidate.figures.get("accuracy", float("nan"))
+    known = (candidate.figures.get(name) for name in ("accuracy", "recall_at_1"))
+    accuracy = next((value for value in known if value is not None), float("nan"))
     low, high = clopper_pearson(round(accuracy * rows), rows, ALPHA / 2) if rows else (0.0, 1.0)
     return {
         "score": round(candidate.score, 6),
