@@ -117,6 +117,18 @@ def test_scores_say_how_often_the_best_is_right() -> None:
     assert [a.abstained for a in answers] == (scores < 0.5).tolist()
 
 
+def test_what_is_nearer_is_never_less_sure() -> None:
+    """On a few rows the nearest documents happened to be the wrong ones."""
+    near = [[0.9, 0.6, 0.0, 0.0]] * 4 + [[0.3, 0.25, 0.0, 0.0]] * 4
+    rows = [Row("q", "d")] * 4 + [Row("q", "a")] * 4
+    first, second, _ = RANK.tuned(outputs(near), rows, settings())["logistic"]
+    assert first == second == 0
+    lead = [[0.5, 0.1, 0.0, 0.0]] * 4 + [[0.6, 0.55, 0.0, 0.0]] * 4
+    rows = [Row("q", "a")] * 4 + [Row("q", "d")] * 4
+    first, second, _ = RANK.tuned(outputs(lead), rows, settings())["logistic"]
+    assert first == 0 < second
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_tuned_with_one_kind_of_rows(weight: float) -> None:
     """All right, all wrong, or no row at all: numbers, never an error."""
