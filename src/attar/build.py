@@ -27,7 +27,7 @@ from attar.files import write_atomically
 from attar.passes import Artifact, Context
 from attar.passes.export_onnx import ExportOnnx
 from attar.plan import Plan, make_plan
-from attar.plan.handover import HandOver, draft_with_threshold
+from attar.plan.handover import HandOver, design_rows, draft_with_threshold
 from attar.plan.start import CACHE, earlier_build, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
@@ -134,7 +134,8 @@ def _evaluate(
     rows, oos = context.dataset.certify, context.out_of_scope
     documents = context.dataset.documents
     teacher = informed(plan.teacher, documents)
-    theirs = settings_of(context.task, teacher, context.dataset.calibrate, context.columns, oos)
+    fixed_on = design_rows(context) if documents else context.dataset.calibrate
+    theirs = settings_of(context.task, teacher, fixed_on, context.columns, oos)
     examined = Examination(
         context.task,
         Predictor(draft),
