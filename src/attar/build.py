@@ -16,6 +16,7 @@ from attar.errors import InfeasibleError, OutputError
 from attar.evaluate.bench import latency_summary, latency_times, peak_memory_mb, sample_text
 from attar.evaluate.card import model_card
 from attar.evaluate.claims import check_claims, check_labels, decide_all, measured
+from attar.evaluate.documents import informed
 from attar.evaluate.energy import energy
 from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import cpu_name
@@ -27,7 +28,7 @@ from attar.files import write_atomically
 from attar.passes import Artifact, Context
 from attar.passes.export_onnx import ExportOnnx
 from attar.plan import Plan, make_plan
-from attar.plan.handover import HandOver, draft_with_threshold
+from attar.plan.handover import HandOver, design_rows, draft_with_threshold
 from attar.plan.start import CACHE, earlier_build, record_build
 from attar.recipe import Budget, ClaimSpec, Recipe, read_recipe
 from attar.runtime.predictor import Predictor, load
@@ -132,14 +133,15 @@ def _evaluate(
     context = plan.context
     settings = draft.manifest["task_settings"]
     rows, oos = context.dataset.certify, context.out_of_scope
-    theirs = settings_of(
-        context.task, plan.teacher, context.dataset.calibrate, context.columns, oos
-    )
+    documents = context.dataset.documents
+    teacher = informed(plan.teacher, documents)
+    fixed_on = design_rows(context) if documents else context.dataset.calibrate
+    theirs = settings_of(context.task, teacher, fixed_on, context.columns, oos)
     examined = Examination(
         context.task,
         Predictor(draft),
         rows,
-        plan.teacher,
+        teacher,
         context.columns,
         oos,
         context.progress,
@@ -153,6 +155,7 @@ def _evaluate(
         "labels": settings["labels"],
         **({"functions": _functions(settings)} if "functions" in settings else {}),
         **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
+        **({"documents": len(documents)} if documents else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
         "chance": round(context.task.chance(inside), 6) if inside else None,
@@ -165,9 +168,7 @@ def _evaluate(
         "teacher": {
             "name": plan.teacher.name,
             "model": plan.values["teacher.model"].value,
-            "metrics": teacher_quality(
-                context.task, rows, plan.teacher, theirs, context.columns, oos
-            ),
+            "metrics": teacher_quality(context.task, rows, teacher, theirs, context.columns, oos),
         },
         "budget": plan.budget.as_dict(),
         "plan": plan.to_json(),

@@ -29,13 +29,14 @@ class DataSection:
 
     label_separator: between the labels of a multilabel row that gives them as one text,
     as CSV must; JSON lists need none. functions: a JSON file of those that texts may ask for
-    (docs/extract.md). What the last four mean, and why nothing of it touches certify:
-    docs/curation.md.
+    (docs/extract.md). documents: of the task rank. What the last four mean, and why nothing of
+    it touches certify: docs/curation.md.
     """
 
     train: tuple[Path, ...]
     test: tuple[Path, ...] = ()
     unlabeled: tuple[Path, ...] = ()
+    documents: tuple[Path, ...] = ()
     text: str = "text"
     label: str = "label"
     group: str | None = None
@@ -156,6 +157,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             train=_paths(data, "train", folder),
             test=_paths(data, "test", folder),
             unlabeled=_paths(data, "unlabeled", folder),
+            documents=_paths(data, "documents", folder),
             text=_text(data, "text", "[data]") or "text",
             label=_text(data, "label", "[data]") or "label",
             group=_text(data, "group", "[data]"),

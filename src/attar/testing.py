@@ -22,14 +22,26 @@ import numpy as np
 from attar.bundle import Bundle, content_hash, read_bundle
 from attar.errors import BundleError, DataError, OutputError
 from attar.evaluate.report import as_text, full_report
+from attar.runtime.index import DocumentIndex
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
-from attar.types import Extraction, LabelSet, Outputs, Prediction, Row, Silent, Task
+from attar.types import (
+    Document,
+    Extraction,
+    LabelSet,
+    Outputs,
+    Prediction,
+    Ranking,
+    Row,
+    Silent,
+    Task,
+)
 
 if TYPE_CHECKING:  # passes need the training extra, bundles and tasks do not
     from attar.passes import Artifact, Context, Pass
 
+NEIGHBORS = 0.1  # what neighbors in a batch may move a similarity of vectors by
 UNSURE = 0.9  # under it neighbors in a batch may tip an answer of many words
 ODD_TEXTS = (
     "",
@@ -127,6 +139,8 @@ def check_bundle(path: str | Path) -> None:
 def _examples(task: Task, out_of_scope: str) -> list[Row]:
     if task.gold_kind == "labels":
         return _example_sets()
+    if task.gold_kind == "document":
+        return [Row(f"text {i}", f"document {i % 4}", None, "example", i) for i in range(1, 8)]
     return _example_spans() if task.gold_kind == "spans" else _example_rows(out_of_scope)
 
 
@@ -194,6 +208,12 @@ def _check_decoding(task: Task, rows: Sequence[Row], out_of_scope: str | None) -
 
 def _sure(task: Task, rows: Sequence[Row], columns: Sequence[str]) -> Outputs:
     """What a model would give that knows the gold and is sure of it."""
+    if task.gold_kind == "document":
+        ids = sorted({row.label or "" for row in rows})
+        vectors = np.eye(len(ids), len(columns), dtype=np.float32)
+        index = DocumentIndex([Document(name, f"about {name}") for name in ids], vectors)
+        asked = vectors[[ids.index(row.label or "") for row in rows]]
+        return {"logits": asked, **index(asked, [row.text for row in rows])}
     gold = task.gold(rows, columns)
     logits = np.full((*gold.shape, len(columns)), -8.0, np.float32)
     if gold.ndim == 2 and task.gold_kind == "labels":
@@ -351,6 +371,9 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
 
 def _known(answer: Prediction, text: str, predictor: Predictor) -> bool:
     """Whether an answer names only labels that the bundle has, and spans of the text."""
+    if isinstance(answer, Ranking):
+        known = {document.id for document in predictor.documents}
+        return {found.id for found in answer.documents} <= known
     if not isinstance(answer, Extraction):
         return set(answer.named) <= set(predictor.labels)
     of_spans = predictor.manifest["task_settings"]["span_labels"]
@@ -365,6 +388,10 @@ def _nearly(answer: Prediction, among: Prediction) -> bool:
     if isinstance(answer, LabelSet) and isinstance(among, LabelSet):
         mine, theirs = (dict((*a.labels, *a.alternatives)) for a in (answer, among))
         return all(abs(mine[label] - theirs[label]) <= GOLDEN_TOLERANCE for label in mine)
+    if isinstance(answer, Ranking) and isinstance(among, Ranking):
+        mine, theirs = ({d.id: d.score for d in a.documents} for a in (answer, among))
+        both = mine.keys() & theirs.keys()
+        return all(abs(mine[i] - theirs[i]) <= NEIGHBORS for i in both) and bool(both or not mine)
     if isinstance(answer, Extraction):
         return answer.label == among.label or answer.score < UNSURE
     scores = dict(among.alternatives) | {among.label: among.score}

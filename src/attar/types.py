@@ -35,6 +35,21 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """What the task rank answers with. id: as rows name it. also: other ids of the same."""
+
+    id: str
+    text: str
+    title: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> str:
+        """What a model reads of it."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A row that curation took out, with the reason and the row it collided with."""
 
@@ -57,7 +72,8 @@ class Flagged:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Curated rows by split. `unlabeled` is the transfer set of distillation."""
+    """Curated rows by split. `unlabeled` is the transfer set of distillation. documents: of the
+    task rank, whose texts are in `unlabeled` too."""
 
     train: tuple[Row, ...]
     select: tuple[Row, ...]
@@ -68,6 +84,7 @@ class Dataset:
     flagged: tuple[Flagged, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
+    documents: tuple[Document, ...] = ()
 
 
 class Alternative(NamedTuple):
@@ -252,6 +269,47 @@ class Extraction(Prediction):
         return _score_differs("score", self.score, example.get("score"), tolerance)
 
 
+class RankedDocument(NamedTuple):
+    """score: how near it is to the query, at most 1; not how likely it is right. passage: start
+    and end in the text of the sentence that fits best, of the best document alone."""
+
+    id: str
+    score: float
+    text: str
+    title: str = ""
+    passage: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking(Prediction):
+    """An answer that ranks documents.
+
+    label: the id of the best document, "" where there is none. score: how likely it is the
+    right one. abstained: none is a good answer. documents: the best ones, best first.
+    """
+
+    documents: tuple[RankedDocument, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "documents": [
+                {
+                    "id": found.id,
+                    "score": round(found.score, 6),
+                    "title": found.title,
+                    "text": found.text,
+                    **({} if found.passage is None else {"passage": [*found.passage]}),
+                }
+                for found in self.documents
+            ],
+            "score": round(self.score, 6),
+            "abstained": self.abstained,
+        }
+
+    def to_golden(self) -> dict[str, Any]:
+        return {"label": self.label, "score": round(self.score, 6), "abstained": self.abstained}
+
+
 def _pairs(found: Iterable[Alternative]) -> list[list[Any]]:
     return [[label, round(score, 6)] for label, score in found]
 
@@ -271,8 +329,8 @@ class Derived:
     reason: str
 
 
-#: One label; any number of labels; spans, and perhaps one label.
-GoldKind = Literal["label", "labels", "spans"]
+#: One label; any number of labels; spans, and perhaps one label; the id of a document.
+GoldKind = Literal["label", "labels", "spans", "document"]
 
 
 class Task(Protocol):
@@ -280,7 +338,7 @@ class Task(Protocol):
 
     gold_kind: what its rows are labeled with. A row's label is always a text: with "labels" the
     name of a set of them (`tasks.label_sets`), with "spans" that of an annotation
-    (`tasks.annotations`).
+    (`tasks.annotations`), with "document" the id of the right one.
     acceptances: the ways in which it can tell whether to answer, the cheapest first.
     """
 

@@ -50,3 +50,45 @@ def test_one_against_the_rest_is_fitted_for_each_column() -> None:
     assert (named[:, :3] == target[:, :3].astype(bool)).mean() > 0.9
     assert not named[:, 3].any()
     assert named[:, 4].all()
+
+
+def test_vectors_have_length_one_and_start_as_the_embedding() -> None:
+    head = HEADS.get("rank")(4, 4).eval()
+    embedding = torch.tensor([[3.0, 0.0, 4.0, 0.0], [0.0, 2.0, 0.0, 0.0]])
+    found = head(embedding).detach()
+    expected = torch.tensor([[0.6, 0, 0.8, 0], [0, 1, 0, 0]])
+    assert torch.allclose(found, expected)
+    assert float(head.gold_loss(found, torch.tensor([-1, -1]))) == 0.0
+
+
+def test_vectors_are_learned_by_direction_and_by_their_neighbors() -> None:
+    generator = np.random.default_rng(2)
+    mine, theirs = generator.normal(size=(2, 5, 6))
+    head = HEADS.get("rank")
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (mine, theirs))
+
+    def near(x: np.ndarray) -> np.ndarray:
+        exps = np.exp((x @ x.T) / 0.05)
+        np.fill_diagonal(exps, 0)
+        return exps / exps.sum(axis=1, keepdims=True)
+
+    p, q = near(b), near(a)
+    off = ~np.eye(5, dtype=bool)
+    divergence = (p[off] * np.log(p[off] / q[off])).sum() / 5
+    expected = 1 - (a * b).sum(axis=1).mean() + divergence
+    found = head.soft_loss(torch.tensor(mine), torch.tensor(theirs), 2.0)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+    same = head.soft_loss(torch.tensor(mine), 3 * torch.tensor(mine), 2.0)
+    assert float(same) == pytest.approx(0, abs=1e-5)
+    one = head.soft_loss(torch.tensor(mine[:1]), torch.tensor(theirs[:1]), 2.0)
+    assert float(one) == pytest.approx(1 - (a[0] * b[0]).sum(), rel=1e-5)
+
+
+def test_shorter_vectors_keep_the_products_of_texts() -> None:
+    generator = np.random.default_rng(3)
+    flat = generator.normal(size=(50, 2)) @ generator.normal(size=(2, 6))
+    weight, bias = HEADS.get("rank").fitted(flat.astype(np.float32), np.full(50, -1), 2)
+    short = flat @ weight.T + bias
+    assert short @ short.T == pytest.approx(flat @ flat.T, abs=1e-4)
+    weight, _ = HEADS.get("rank").fitted(flat.astype(np.float32), np.full(50, -1), 6)
+    assert weight == pytest.approx(np.eye(6))

@@ -16,6 +16,7 @@ from attar.cli.audit import audit
 from attar.cli.build import build
 from attar.cli.curate import curate
 from attar.cli.frontier import frontier
+from attar.cli.index import index
 from attar.cli.mcp import mcp
 from attar.cli.predict import predict
 from attar.cli.proxy import proxy
@@ -32,7 +33,9 @@ def commands() -> None:
     """Turn a task, your data and a budget into a small language model you own."""
 
 
-for _command in (build, predict, serve, proxy, mcp, report, verify, curate, frontier, audit):
+for _command in (
+    *(build, predict, serve, proxy, mcp, report, verify, index, curate, frontier, audit),
+):
     commands.add_command(_command)
 
 

@@ -13,6 +13,10 @@ import click
 
 if TYPE_CHECKING:
     from attar.data.read import InputKind
+    from attar.types import Ranking
+
+SHOWN_DOCUMENTS = 3
+SHOWN_CHARACTERS = 300
 
 
 @click.command(short_help="Answer texts with a bundle.")
@@ -52,6 +56,7 @@ def predict(
     from attar.runtime.predictor import load
     from attar.tasks import TASKS
     from attar.tasks.call_answers import on_day
+    from attar.types import Ranking
 
     if threads < 1:
         raise click.BadParameter("threads must be at least 1")
@@ -74,6 +79,22 @@ def predict(
             continue
         mark = "  (abstains: out of scope or unsure)" if answer.abstained else ""
         text = f"  {shown[number]}" if shown else ""
+        if isinstance(answer, Ranking):
+            click.echo(_ranked(answer, mark))
+            continue
         nothing = "(no call)" if "calls" in predictor.capabilities else "(none)"
         named = ", ".join(answer.named) or nothing
         click.echo(f"{named:24} {answer.score:6.1%}{text}{mark}")
+
+
+def _ranked(answer: Ranking, mark: str) -> str:
+    """The best documents, the first with how likely it is the right one, and with the sentence
+    that fits best."""
+    lines = [f"right with {answer.score:.1%}{mark}" if answer.documents else "no documents"]
+    for place, found in enumerate(answer.documents[:SHOWN_DOCUMENTS], 1):
+        title = f"  {found.title}" if found.title else ""
+        start, end = found.passage or (0, len(found.text))
+        text = " ".join(found.text[start:end].split())
+        shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+        lines += [f"{place}. {found.id}  {found.score:.3f}{title}", f"   {shown}"]
+    return "\n".join(lines)

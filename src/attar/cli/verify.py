@@ -70,16 +70,22 @@ def _retest(predictor: Predictor, data: Path, fields: DataSection) -> list[dict[
 
     need("verify", "attar verify --data")
     from attar.cli.progress import Bars
+    from attar.data.documents import naming
     from attar.data.read import read_rows
     from attar.data.split import in_order
     from attar.evaluate.retest import retest
     from attar.tasks import TASKS
     from attar.tasks.functions import known_functions
 
-    kind = TASKS.get(predictor.manifest["task"]).gold_kind
+    task = TASKS.get(predictor.manifest["task"])
     tools = predictor.manifest["task_settings"].get("functions")
     functions = None if tools is None else known_functions(tools)
-    rows, _ = read_rows((data,), fields, labeled=True, strict=True, kind=kind, functions=functions)
+    rows, _ = read_rows(
+        (data,), fields, labeled=True, strict=True, kind=task.gold_kind, functions=functions
+    )
+    if task.gold_kind == "document":
+        scope = predictor.manifest["task_settings"]["out_of_scope"]
+        rows = naming(rows, predictor.documents, scope)
     with Bars() as progress:
         # Which row of a group counts must not depend on the order in the file.
         return retest(predictor, in_order(rows), progress)

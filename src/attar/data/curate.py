@@ -21,6 +21,7 @@ from typing import Any
 from attar.data import filters, reasons
 from attar.data.balance import balance
 from attar.data.called import read_functions
+from attar.data.documents import names_of, naming, read_documents
 from attar.data.filters import Filtered
 from attar.data.neighborhood import Neighborhood
 from attar.data.neighbors import clusters
@@ -38,11 +39,12 @@ from attar.errors import DataError
 from attar.files import write_atomically
 from attar.recipe import DataSection
 from attar.registry import did_you_mean
-from attar.types import Dataset, Dropped, Flagged, Progress, Row, Silent, Task
+from attar.types import Dataset, Document, Dropped, Flagged, Progress, Row, Silent, Task
 
 FEW_ROWS = 5
 LEAST_ROWS = 2  # of a label, for it to be learned
 MAX_UNKNOWN_SHARE = 0.01
+DOCUMENTS = "the documents"  # as the file of their rows among the unlabeled
 SPLITS = ("train", "select", "calibrate", "certify", "unlabeled")
 
 
@@ -63,6 +65,7 @@ def curate(
     progress = progress or Silent()
     progress.say("reading the data")
     train, test, unlabeled, dropped = _read(task, fields)
+    documents, train, test = _with_documents(task, fields, train, test)
 
     progress.say(f"cleaning {len(train):,} train rows")
     train = _keep(filters.usable(train), dropped)
@@ -95,19 +98,24 @@ def curate(
         splits[name] = in_order(repeats.to_evaluate(splits[name], learned, dropped))
     _check_not_empty(splits, train)
     notes += _drop_notes(task, train, dropped)
+    if again := sum(len(document.also) for document in documents):
+        notes.append(f"{again} documents equal another and are one with it")
     held_out = splits["select"] + splits["calibrate"] + splits["certify"]
     unlabeled = _keep(filters.without_leaks(unlabeled, held_out, near), dropped)
     unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
     splits["unlabeled"] = in_order(unlabeled)
     progress.say("looking at quality, languages and personal data")
     flagged, remarks = screen(splits, fields, dropped, progress)
+    # As they are: the model that ships must read all of them.
+    splits["unlabeled"] += [Row(document.read, file=DOCUMENTS) for document in documents]
     progress.say(f"kept {sum(map(len, splits.values())):,} rows, dropped {len(dropped):,}")
     return Dataset(
         **{name: tuple(splits[name]) for name in SPLITS},
         dropped=tuple(dropped),
         flagged=tuple(flagged),
         notes=(*notes, *remarks),
-        fingerprint=_fingerprint(splits),
+        fingerprint=_fingerprint(splits, documents),
+        documents=documents,
     )
 
 
@@ -175,6 +183,26 @@ def _read(task: Task, fields: DataSection) -> tuple[list[Row], list[Row], list[R
     return in_order(train), in_order(test), in_order(unlabeled), dropped + more
 
 
+def _with_documents(
+    task: Task, fields: DataSection, train: list[Row], test: list[Row]
+) -> tuple[tuple[Document, ...], list[Row], list[Row]]:
+    """The documents of a task that ranks them, and the rows with the ids of those."""
+    if task.gold_kind != "document":
+        if fields.documents:
+            raise DataError(f"[data] documents: the task {task.name} ranks none. Take the key out.")
+        return (), train, test
+    if not fields.documents:
+        raise DataError(
+            f"the task {task.name} needs documents to rank: name their files in the recipe, "
+            '[data] documents = "documents.jsonl", a line each: {"id": "…", "text": "…"}'
+        )
+    documents = read_documents(fields.documents)
+    oos = fields.out_of_scope
+    if oos in names_of(documents):
+        raise DataError(f"[data] out_of_scope = {oos!r}: a document has this id. Rename one.")
+    return tuple(documents), naming(train, documents, oos), naming(test, documents, oos)
+
+
 def _keep(filtered: Filtered, dropped: list[Dropped]) -> list[Row]:
     kept, out = filtered
     dropped += out
@@ -196,6 +224,8 @@ def _check_labels(
             "no train row is left after cleaning. Are train and test the same file? "
             "Name different ones, or leave test out."
         )
+    if task.gold_kind == "document":  # which has no classes, and need not know each document
+        return []
     counts.update(dict.fromkeys(known, FEW_ROWS))
     if out_of_scope is not None and out_of_scope not in counts:
         raise DataError(
@@ -303,8 +333,10 @@ def _check_not_empty(splits: Mapping[str, list[Row]], train: list[Row]) -> None:
         )
 
 
-def _fingerprint(splits: Mapping[str, list[Row]]) -> str:
+def _fingerprint(splits: Mapping[str, list[Row]], documents: Sequence[Document]) -> str:
     digest = hashlib.sha256()
+    for document in documents:
+        digest.update(hashlib.sha256(repr(document).encode()).digest())
     for name in SPLITS:
         digest.update(f"{name} {len(splits[name])}\n".encode())
         for key in sorted(map(row_key, splits[name])):

@@ -58,6 +58,7 @@ def read_rows(
     labeled: every row must have a label (and a group, where `fields` names one);
     otherwise labels are not read and a group is optional.
     kind "labels": a label is a list, or a text with `fields.label_separator` between labels.
+    kind "document": a label is an id, or a list of one.
     kind "spans": a label is the name of an annotation (`tasks.annotations`), and either all
     rows have a label of the whole text or none has. functions: its rows ask for calls of
     these, and the label is the template of the calls (`tasks.calling`).
@@ -219,7 +220,8 @@ def _row(
     elif labeled:
         # Interned: there are few labels, and a million copies of them would fill the memory.
         # (Not those with spans, of which nearly every row has its own.)
-        label = intern((_set if kind == "labels" else _one)(values, fields, place))
+        named = {"labels": _set, "document": _document}.get(kind, _one)
+        label = intern(named(values, fields, place))
     group = None
     if fields.group is not None and (labeled or values.get(fields.group) not in (None, "")):
         group = _name(values, "group", fields.group, place)
@@ -234,6 +236,19 @@ def _one(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
             'text are another task: task = "multilabel".'
         )
     return _name(values, "label", fields.label, place)
+
+
+def _document(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
+    """The id of the right document."""
+    value = values.get(fields.label)
+    if not isinstance(value, list):
+        return _name(values, "label", fields.label, place)
+    if len(value) != 1:
+        raise DataError(
+            f"{place}: {len(value)} documents (field {short(fields.label)}); a query has one right "
+            "document. Name the best one, or the label for queries that none answers."
+        )
+    return _name({fields.label: value[0]}, "label", fields.label, place)
 
 
 def _annotation(values: Mapping[str, Any], text: str, fields: DataSection, place: str) -> str:

@@ -20,12 +20,18 @@ PIPELINES = {
     "classify": "text-classification",
     "extract": "token-classification",
     "multilabel": "text-classification",
+    "rank": "sentence-similarity",
 }
 SHOWN = 10  # slices of a kind and confusions; the report has them all
 METRICS = {
     "calls": "exactly the gold calls",
     "call_f1": "call F1",
     "accuracy": "accuracy (gold, in scope)",
+    "recall_at_1": "recall@1",
+    "recall_at_5": "recall@5",
+    "recall_at_10": "recall@10",
+    "mrr": "mean reciprocal rank",
+    "ndcg_at_10": "nDCG@10",
     "span_f1": "span F1",
     "exact": "exactly the gold label and spans",
     "micro_f1": "micro F1",
@@ -38,7 +44,10 @@ METRICS = {
     "in_scope_abstained": "in-scope abstained on",
     "accuracy_when_answering": "accuracy when answering",
 }
-PLAIN = ("call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc")
+PLAIN = (
+    *("call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc"),
+    *("mrr", "ndcg_at_10"),
+)
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -126,6 +135,9 @@ def _purpose(report: Report) -> Blocks:
         spans = ", ".join(map(escaped, report.get("span_labels") or ()))
         of_text = f" Also says which label fits the whole text, of {named}." if labels else ""
         return [f"Marks spans of a text: {spans}.{of_text}"]
+    if report.get("task") == "rank":
+        count = report.get("documents") or 0
+        return [f"Finds, of {count:,} documents that the file holds, those that answer a query."]
     those = (
         "those that fit a text"
         if report.get("task") == "multilabel"

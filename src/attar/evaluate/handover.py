@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,14 @@ CURVE_POINTS = 50
 @dataclass(frozen=True, slots=True)
 class Design:
     """What is fixed before calibrate is looked at. thresholds: in the order of testing,
-    from the one most likely to hold down to always answering (minus infinity)."""
+    from the one most likely to hold down to always answering (minus infinity). tuned: what
+    the task fixed on the same rows."""
 
     temperature: float
     acceptance: str
     separation: Mapping[str, float]
     thresholds: tuple[float, ...]
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def design_handover(
         lambda tried: task.log_loss(outputs, rows, {**settings, "temperature": tried})
     )
     settings["temperature"] = temperature
-    settings |= task.tuned(outputs, rows, settings)
+    tuned = task.tuned(outputs, rows, settings)
+    settings |= tuned
     answers = task.decode(outputs, {"task_settings": settings})
     inside = np.array([row.label != settings["out_of_scope"] for row in rows])
     right = np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
@@ -90,7 +93,8 @@ def design_handover(
     separation = {kind: _separation(values, inside, right) for kind, values in scores.items()}
     best = max(kinds, key=lambda kind: separation[kind] - WORTH_IT * (kind != "probability"))
     order = _order(scores[best], inside, right, error_claims(claims), calibrate_rows)
-    return Design(temperature, best, {k: round(v, 6) for k, v in separation.items()}, tuple(order))
+    parted = {k: round(v, 6) for k, v in separation.items()}
+    return Design(temperature, best, parted, tuple(order), tuned)
 
 
 def fit_temperature(log_loss: Callable[[float], float]) -> float:

@@ -50,8 +50,10 @@ def full_report(bundle: Bundle, prices: Prices | None = None) -> dict[str, Any]:
         *sealed.get("claims", ()),
         *map(_of_this_file(measured), measurements.get("claims", ())),
     ]
+    changed = bundle.manifest["build"].get("documents_changed")
     return {
         **sealed,
+        **({"documents_changed": changed} if isinstance(changed, Mapping) else {}),
         "claims": adjusted(claims),
         "cost": cost(measured["latency_ms"], prices) if measured["latency_ms"] else None,
         "budget": {
@@ -61,6 +63,15 @@ def full_report(bundle: Bundle, prices: Prices | None = None) -> dict[str, Any]:
         "content_sha256": bundle.content_sha256,
         "measurements": measurements,
     }
+
+
+def changes(changed: Mapping[str, Any]) -> str:
+    """What `attar index` has done to a bundle, in words."""
+    return (
+        f"its documents have changed since it was certified: {changed['added']:,} added, "
+        f"{changed['removed']:,} removed. Figures and claims are those of the documents of the "
+        f"build (content sha256 {str(changed['certified'])[:12]}…)."
+    )
 
 
 def _of_this_file(measured: Mapping[str, float | None]) -> Callable[[Any], Any]:
@@ -83,7 +94,10 @@ def exit_code(report: Mapping[str, Any]) -> int:
 def as_text(report: Mapping[str, Any]) -> str:
     """The report for a terminal: aligned columns, no color."""
     metrics, teacher = report["metrics"], report["teacher"]["metrics"]
-    lines = [f"{report['name']}: {report['task']}, {len(report['labels'])} labels", ""]
+    about = f"{len(report['labels'])} labels"
+    if report.get("documents") is not None:
+        about = f"{report['documents']:,} documents"
+    lines = [f"{report['name']}: {report['task']}, {about}", ""]
     rows = [("", "this model", "teacher")]
     for key, label in _SHOWN:
         if metrics.get(key) is not None:
@@ -110,6 +124,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
         lines += ["", f"curation dropped: {counts}"]
     lines += [f"note: {note}" for note in report["data"].get("notes", ())]
+    if changed := report.get("documents_changed"):
+        lines += ["", f"note: {changes(changed)}"]
     lines += ["", f"content sha256 {report['content_sha256']}"]
     return "\n".join(lines)
 
@@ -118,6 +134,11 @@ _SHOWN = (
     ("calls", "exactly the gold calls"),
     ("call_f1", "call F1"),
     ("accuracy", "accuracy (gold, in scope)"),
+    ("recall_at_1", "recall@1"),
+    ("recall_at_5", "recall@5"),
+    ("recall_at_10", "recall@10"),
+    ("mrr", "mean reciprocal rank"),
+    ("ndcg_at_10", "nDCG@10"),
     ("span_f1", "span F1"),
     ("exact", "exactly the gold label and spans"),
     ("micro_f1", "micro F1"),
@@ -177,7 +198,10 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
 def _percent(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    plain = ("oos_auroc", "call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision")
+    plain = (
+        *("oos_auroc", "call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision"),
+        *("mrr", "ndcg_at_10"),
+    )
     return f"{value:.4f}" if key in plain else f"{value:.2%}"
 
 

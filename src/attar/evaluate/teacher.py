@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attar.evaluate.documents import Informed
 from attar.types import Answerer, Outputs, Row, Task
 
 KEPT = (
     *("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision"),
     *("calls", "call_f1", "span_f1", "exact"),
+    *("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10"),
 )
 
 
@@ -57,4 +59,6 @@ def teacher_labels(
 
 def _outputs(task: Task, teacher: Answerer, texts: Sequence[str]) -> Outputs:
     """The teacher's answers as a model's outputs."""
+    if isinstance(teacher, Informed):
+        return teacher.outputs(texts)
     return {"logits": teacher.answer(texts)[0], **task.beside(texts)}

@@ -4,14 +4,23 @@ build seals. It holds no report and no golden examples yet."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attar.bundle import TOKENIZER, Bundle, write_bundle
+from attar.files import write_atomically
 from attar.passes import Artifact, fingerprint
 from attar.runtime.distance import ENGINE as NEAREST_LABEL
-from attar.types import Task
+from attar.runtime.index import DOCUMENTS, VECTORS, rounded, write_index
+from attar.runtime.index import ENGINE as EXACT_SEARCH
+from attar.runtime.matrices import write_matrix
+from attar.runtime.predictor import Predictor
+from attar.types import Document, Task
 
 
 def write_draft(
@@ -21,10 +30,12 @@ def write_draft(
     task_settings: Mapping[str, Any],
     name: str,
     distance: bytes | None = None,
+    documents: Sequence[Document] = (),
 ) -> Bundle:
     """Write the bundle of an exported artifact to `path`, replacing an older draft there.
 
-    distance: the content of a part of that role (`runtime.distance`)."""
+    distance: the content of a part of that role (`runtime.distance`). documents: that a task
+    ranks; their vectors are kept beside the artifact."""
     parts = [{"role": "model", "engine": "onnxruntime", "files": ["model.onnx"]}]
     files = {
         "model.onnx": (exported.folder / "model.onnx").read_bytes(),
@@ -33,6 +44,10 @@ def write_draft(
     if distance is not None:
         parts.append({"role": "distance", "engine": NEAREST_LABEL, "files": ["distance.npy"]})
         files["distance.npy"] = distance
+    if task.gold_kind == "document":
+        parts.append({"role": "index", "engine": EXACT_SEARCH, "files": [VECTORS, DOCUMENTS]})
+        nothing = np.zeros((0, task_settings["dimensions"]), np.int8)
+        files |= write_index((), nothing)
     manifest = {
         "name": name,
         "task": task.name,
@@ -43,4 +58,22 @@ def write_draft(
         "build": {"fingerprint": fingerprint(exported.fingerprint, dict(task_settings))},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
+    draft = write_bundle(path, manifest, files, force=True)
+    if not documents:
+        return draft
+    files |= write_index(documents, _vectors(draft, exported.folder.parent, documents))
     return write_bundle(path, manifest, files, force=True)
+
+
+def _vectors(draft: Bundle, cache: Path, documents: Sequence[Document]) -> NDArray[np.int8]:
+    """The documents' vectors by the draft's own model, (documents, dimensions), from the cache
+    where the same model has read them before."""
+    texts = [document.read for document in documents]
+    model = [draft.manifest["files"][name] for name in ("model.onnx", TOKENIZER)]
+    key = fingerprint("vectors", model, draft.manifest["input"], texts)
+    path = cache / f"vectors-{key[:16]}.npy"
+    if path.exists():
+        return np.asarray(np.load(path, allow_pickle=False), np.int8)
+    found = rounded(Predictor(draft, threads=os.cpu_count() or 1).embed(texts))
+    write_atomically(path, write_matrix(found))
+    return found

@@ -145,7 +145,8 @@ def _fit_head(model: Model, context: Context, balance: float) -> None:
     texts = [row.text for row in context.dataset.train]
     _, embedding = model.answer(texts, context.progress, "finetune (frozen): embed")
     target = context.targets()
-    model.head.unit = target.ndim == 1 and len(texts) < FEW_A_LABEL * len(np.unique(target))
+    named = np.unique(target[target >= 0])
+    model.head.unit = target.ndim == 1 and len(texts) < FEW_A_LABEL * len(named)
     if model.head.unit:
         fitted = fit_unit(embedding, target, model.columns, balance)
     else:

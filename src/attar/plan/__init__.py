@@ -40,6 +40,7 @@ from attar.plan.search import (
 )
 from attar.plan.start import Earlier
 from attar.plan.teacher import make_teacher, model_teacher
+from attar.plan.vectors import documents_bytes
 from attar.recipe import Budget, Recipe, StudentSection
 from attar.teachers import Teacher
 from attar.train.shapes import Shape, fitting_shapes, no_layers_that_fit, reports_bytes
@@ -126,6 +127,11 @@ def _student(
     """Where the student starts, and the passes from there: the pretrained encoder, or the
     tuned teacher where the student is near enough to it to keep what it has learned."""
     texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
+    if base.context.task.gold_kind == "document":
+        return base.start, (
+            base.vocabulary,
+            *student_passes(shape, texts, vectors=True, source=base.source),
+        )
     scratch = student_passes(shape, texts, from_labels=base.from_labels)
     tuned = student_start(teacher) if section.start is None else None
     if tuned is None or shape is None or not shape.layers:
@@ -193,7 +199,7 @@ def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
         return [None]
     assert budget.size_mb is not None
     source, columns = base.source, len(base.context.columns)
-    limit = budget.size_mb * 1e6 - _functions_bytes(base.context)
+    limit = budget.size_mb * 1e6 - _functions_bytes(base.context) - documents_bytes(base.context)
     shapes = fitting_shapes(source, base.pieces, columns, limit)
     if budget.latency_ms is not None:
         shapes = quick_enough(shapes, source, base.trimmed, budget.latency_ms, base.context)

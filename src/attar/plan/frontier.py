@@ -17,6 +17,7 @@ from typing import Any
 from attar.data.called import task_of
 from attar.data.curate import curate
 from attar.errors import DataError, RecipeError
+from attar.evaluate.documents import informed
 from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import LatencyTable, cpu_name
 from attar.evaluate.statistics import clopper_pearson
@@ -34,6 +35,7 @@ from attar.plan.search import (
     successive_halving,
 )
 from attar.plan.start import CACHE
+from attar.plan.vectors import documents_bytes
 from attar.recipe import Recipe
 from attar.runtime.predictor import Predictor
 from attar.train.shapes import Shape, bundle_bytes, fitting_shapes, reports_bytes
@@ -116,7 +118,8 @@ def _shapes(base: Prepared, sizes: Sequence[float], latency_ms: float | None) ->
     source, columns = base.source, len(base.context.columns)
     found: list[Shape] = []
     for size in sizes:
-        found += fitting_shapes(source, base.pieces, columns, size * 1e6)
+        limit = size * 1e6 - documents_bytes(base.context)
+        found += fitting_shapes(source, base.pieces, columns, limit)
     if latency_ms is not None:
         found = quick_enough(found, source, base.trimmed, latency_ms, base.context)
 
@@ -147,11 +150,13 @@ def _teacher_point(base: Prepared) -> dict[str, Any]:
     tuned = frozen.apply(base.teacher_start, base.trials)
     exported = ExportOnnx().apply(tuned, base.trials)
     draft = draft_of(exported, base.trials)
+    teacher = base.trials.teacher
+    assert teacher is not None
     figures = Examination(
         base.trials.task,
         Predictor(draft),
         base.trials.dataset.select,
-        base.trials.teacher,
+        informed(teacher, base.trials.dataset.documents),
         base.trials.columns,
         base.trials.out_of_scope,
         base.trials.progress,
@@ -177,9 +182,11 @@ def _again(exported: Artifact, context: Context) -> Path:
 
 
 def _quality(candidate: Candidate) -> dict[str, Any]:
-    """The score, and accuracy in scope with its two-sided 95 % interval."""
+    """The score, and accuracy in scope with its two-sided 95 % interval; of a task that ranks,
+    recall@1."""
     rows = round(candidate.figures.get("in_scope_rows", 0))
-    accuracy = candidate.figures.get("accuracy", float("nan"))
+    known = (candidate.figures.get(name) for name in ("accuracy", "recall_at_1"))
+    accuracy = next((value for value in known if value is not None), float("nan"))
     low, high = clopper_pearson(round(accuracy * rows), rows, ALPHA / 2) if rows else (0.0, 1.0)
     return {
         "score": round(candidate.score, 6),

@@ -32,6 +32,7 @@ from attar.runtime.predictor import Predictor
 from attar.train.shapes import reports_bytes
 from attar.types import Outputs, Row
 
+DESIGN_ROWS = 2_000  # queries at most, each searched for
 FITTED_ROWS = 10_000  # of train, at most, that distances are fitted on
 
 
@@ -70,7 +71,8 @@ def draft_with_threshold(
     are fresh. context: the finished model's, whose calibrate rows are.
     """
     plain = context.task.settings(context.columns, context.out_of_scope)
-    draft = write_draft(path, model, context.task, plain, name)
+    documents = context.dataset.documents
+    draft = write_draft(path, model, context.task, plain, name, documents=documents)
     design = _design(draft, trial, context, trial_context, claims, limit_bytes)
     chosen = {"temperature": design.temperature, "acceptance": design.acceptance}
     predictor = Predictor(draft)
@@ -78,6 +80,8 @@ def draft_with_threshold(
     rows = _independent(context.dataset.calibrate)
     outputs = _with_distance(predictor.outputs([row.text for row in rows]), nearest)
     settings = {**plain, **chosen}
+    if context.task.gold_kind == "document":
+        settings |= design.tuned
     if context.task.gold_kind == "labels":
         # What fixes the labels' thresholds can guarantee no error: then half the rows do each.
         step = 2 if error_claims(claims) else 1
@@ -96,7 +100,7 @@ def draft_with_threshold(
     part = None
     if nearest is not None:
         part = write_distance(np.concatenate([nearest.projection, nearest.centers]))
-    draft = write_draft(path, model, context.task, settings, name, part)
+    draft = write_draft(path, model, context.task, settings, name, part, documents)
     return draft, HandOver(design, threshold)
 
 
@@ -108,7 +112,7 @@ def _design(
     claims: Sequence[ClaimSpec],
     limit_bytes: float,
 ) -> Design:
-    rows = _independent(trial_context.dataset.select)
+    rows = design_rows(trial_context)
     predictor = Predictor(trial)
     outputs = predictor.outputs([row.text for row in rows])
     kinds = ["probability"]
@@ -124,6 +128,15 @@ def _design(
     settings = context.task.settings(context.columns, context.out_of_scope)
     asked = len(context.dataset.calibrate)
     return design_handover(context.task, outputs, rows, settings, kinds, claims, asked)
+
+
+def design_rows(context: Context) -> list[Row]:
+    """What handing over is designed on: select, one row of each group. Where documents are
+    ranked no label is learned from, and train rows are as good."""
+    if context.task.gold_kind != "document":
+        return _independent(context.dataset.select)
+    rows = [*context.dataset.train, *context.dataset.select]
+    return rows[:: max(1, -(-len(rows) // DESIGN_ROWS))]
 
 
 def _fit(predictor: Predictor, context: Context) -> NearestLabel:

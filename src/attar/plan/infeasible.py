@@ -5,6 +5,7 @@ from __future__ import annotations
 from attar.errors import InfeasibleError
 from attar.plan.prepare import Prepared
 from attar.plan.search import latency_of, measure
+from attar.plan.vectors import documents_note
 from attar.recipe import Budget
 from attar.train.shapes import bundle_bytes, reports_bytes, smallest_shapes
 
@@ -32,6 +33,7 @@ def infeasible(budget: Budget, base: Prepared) -> InfeasibleError:
         + "\n".join(lines)
         + f"\nThe nearest feasible budget: size_mb = {_round_up(smallest)}"
         + (f", latency_ms = {_round_up(latency)}" if budget.latency_ms is not None else "")
+        + documents_note(base.context)
         + f"\nMost bytes are the vocabulary: {base.pieces:,} pieces that the texts use. A narrower "
         "domain needs fewer; more labels or a larger teacher raise the accuracy at a size."
     )

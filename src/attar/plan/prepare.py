@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attar.data.split import join_select
+from attar.errors import RecipeError
 from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.few import add_label_names, few_rows, wide_vocabulary
@@ -15,6 +16,7 @@ from attar.plan.labels import mend_labels
 from attar.plan.search import affordable, labels_suffice, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import balance_of, trial_teacher, words_help, words_teacher
+from attar.plan.vectors import vector_start, with_dimensions
 from attar.recipe import Budget, Recipe
 from attar.teachers.ensemble import Ensemble
 from attar.train.models import Model
@@ -76,12 +78,22 @@ def prepare(
     joined = replace(context, dataset=join_select(context.dataset))
     teacher_at = locate(recipe.teacher.model, recipe.folder)
     student_at, values["start"] = student_location(recipe)
+    if context.task.gold_kind == "document":
+        if student_at != teacher_at:
+            raise RecipeError(
+                f"[student] start: the task {context.task.name} starts from its teacher. Take the "
+                "key out, or name the model as [teacher] model."
+            )
+        context = with_dimensions(teacher_at, budget, context, values)
+        joined = replace(joined, columns=context.columns)
     values["max_length"] = longest_text(teacher_at, joined)
     longest = int(values["max_length"].value)
     values["windows"] = most_windows(teacher_at, longest, joined)
     windows = int(values["windows"].value)
     teacher_start = start_artifact(teacher_at, longest, context, windows)
     start = start_artifact(student_at, longest, context, windows)
+    if context.task.gold_kind == "document":
+        teacher_start, start = (vector_start(one, context) for one in (teacher_start, start))
     context, joined = mend_labels(recipe, teacher_start, context, values)
     few, vocabulary = few_rows(joined), TrimVocabulary()
     why = "those that the train and unlabeled texts use"

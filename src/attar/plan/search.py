@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.bundle import Bundle
+from attar.evaluate.documents import informed
 from attar.evaluate.examine import Examination
 from attar.evaluate.latency_table import LatencyTable
 from attar.metrics import surely_better
@@ -29,6 +30,7 @@ from attar.passes.no_layers import NoLayers
 from attar.passes.quantize import Quantize
 from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
+from attar.plan.vectors import vector_distillation
 from attar.runtime.predictor import Predictor
 from attar.train.encoders import TransformerEncoder, can_narrow
 from attar.train.models import Model
@@ -195,12 +197,22 @@ def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
 
 
 def student_passes(
-    shape: Shape | None, texts: int, part: float = 1.0, from_labels: bool = False
+    shape: Shape | None,
+    texts: int,
+    part: float = 1.0,
+    from_labels: bool = False,
+    vectors: bool = False,
+    source: Source | None = None,
 ) -> tuple[Pass, ...]:
     """From the trimmed start to the exported student. texts: count of those to learn from.
-    part, from_labels: as `distillation` has them."""
-    taught = distillation(shape is None or bool(shape.layers), texts, part, from_labels)
-    return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
+    part, from_labels: as `distillation` has them. vectors: are learned instead of labels; then a
+    student that keeps all of `source` is its teacher already."""
+    has_layers = shape is None or bool(shape.layers)
+    taught: tuple[Pass, ...] = (distillation(has_layers, texts, part, from_labels),)
+    if vectors:
+        whole = shape is not None and source is not None and keeps_all(shape, source)
+        taught = () if whole else (vector_distillation(has_layers, texts, part),)
+    return (*shape_passes(shape), *taught, ExportOnnx(), quantization(shape))
 
 
 def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ...]:
@@ -215,6 +227,12 @@ def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ..
 def keeps_most(shape: Shape | None, source: Source | None) -> bool:
     """Whether a student keeps more than half of the layers that it is cut from."""
     return shape is not None and source is not None and 2 * len(shape.layers) > source.layers
+
+
+def keeps_all(shape: Shape, source: Source) -> bool:
+    """Whether a student is its source, vocabulary and rounding apart."""
+    cut = shape.feed_forward is not None or shape.rank is not None or shape.pieces is not None
+    return len(shape.layers) == source.layers and shape.hidden == source.hidden and not cut
 
 
 def quantization(shape: Shape | None) -> Quantize:
@@ -263,7 +281,7 @@ def measure(
         context.task,
         Predictor(draft),
         context.dataset.select,
-        context.teacher,
+        informed(context.teacher, context.dataset.documents),
         context.columns,
         context.out_of_scope,
     ).metrics()
@@ -287,7 +305,9 @@ def trial(
 ) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
     texts = len(context.dataset.train) + len(context.dataset.unlabeled)
-    *training, export, quantize = student_passes(shape, texts, part, from_labels)
+    vectors = context.task.gold_kind == "document"
+    source = source_of(start)[0] if vectors else None
+    *training, export, quantize = student_passes(shape, texts, part, from_labels, vectors, source)
     trained = apply_all(training, start, context)
     return trained, draft_of(apply_all([export, quantize], trained, context), context)
 
@@ -316,7 +336,8 @@ def draft_of(exported: Artifact, context: Context) -> Bundle:
     """A bundle of the artifact as it is, with no threshold."""
     settings = context.task.settings(context.columns, context.out_of_scope)
     path = context.cache / "candidate.attar"
-    return write_draft(path, exported, context.task, settings, "candidate")
+    documents = context.dataset.documents
+    return write_draft(path, exported, context.task, settings, "candidate", documents=documents)
 
 
 def quick_enough(
@@ -339,7 +360,10 @@ def _shortened(shape: Shape, source: Source) -> list[Shape]:
 
 
 def latency_of(shape: Shape, source: Source, start: Artifact, context: Context) -> float:
-    """p50 in milliseconds of this shape by this machine's table; weights do not matter."""
+    """p50 in milliseconds of this shape by this machine's table; weights do not matter, nor
+    documents beside what reading a query takes."""
+    few = replace(context.dataset, documents=context.dataset.documents[:1])
+    context = replace(context, dataset=few)
 
     def untrained() -> Path:
         steps = (*shape_passes(shape), ExportOnnx(), quantization(shape))

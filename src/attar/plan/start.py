@@ -20,18 +20,20 @@ from attar.types import Derived
 BUILDS = "builds"
 CACHE = "cache"
 LONGEST = 512  # tokens at once: attention costs their square
+LONGEST_VECTOR = 256  # what encoders of whole texts are made for; documents have windows
 MOST_WINDOWS = 8
+MEASURED_DOCUMENTS = 2_000
 
 
 def longest_text(location: str, context: Context) -> Derived:
     """Tokens that are read at once: what 99.5 % of the train texts need, in steps of 8, as
-    far as the encoder goes."""
+    far as the encoder goes. Documents count as train texts."""
     probe = start_model(location, context.task.name, len(context.columns), LONGEST)
-    tokens = probe.tokens(row.text for row in context.dataset.train)
+    tokens = probe.tokens(_texts(context))
     needed = int(np.percentile([len(ids) for ids in tokens], 99.5))
-    limit = LONGEST
+    limit = LONGEST_VECTOR if context.task.gold_kind == "document" else LONGEST
     if isinstance(probe.encoder, TransformerEncoder):
-        limit = probe.encoder.positions // 4 * 4  # batches are padded to fours
+        limit = min(limit, probe.encoder.positions // 4 * 4)  # batches are padded to fours
     longest = max(16, min(limit, -(-needed // 8) * 8))
     if needed > limit or limit == needed == LONGEST:
         return Derived(longest, "the most that the encoder takes at once; texts are longer")
@@ -43,7 +45,7 @@ def most_windows(location: str, longest: int, context: Context) -> Derived:
     texts need, at most MOST_WINDOWS."""
     name, columns = context.task.name, len(context.columns)
     probe = start_model(location, name, columns, longest, MOST_WINDOWS)
-    tokens = probe.tokens(row.text for row in context.dataset.train)
+    tokens = probe.tokens(_texts(context))
     needed = [-(-len(ids) // longest) for ids in tokens]
     most = max(1, int(np.percentile(needed, 99.5)))
     if most == 1:
@@ -53,6 +55,13 @@ def most_windows(location: str, longest: int, context: Context) -> Derived:
         f"they hold 99.5 % of the train texts, at most {MOST_WINDOWS}; each repeats a quarter of "
         "the one before, and the answer is their mean by tokens",
     )
+
+
+def _texts(context: Context) -> list[str]:
+    """Train texts, and of documents a sample."""
+    documents = context.dataset.documents
+    read = [one.read for one in documents[:: max(1, len(documents) // MEASURED_DOCUMENTS)]]
+    return [*(row.text for row in context.dataset.train), *read]
 
 
 def start_artifact(location: str, max_length: int, context: Context, windows: int = 1) -> Artifact:

@@ -46,6 +46,8 @@ def make_teacher(
         raise RecipeError('[teacher] finetune = "contrastive" needs one label a text; take "full"')
     if method == "frozen" and context.task.gold_kind == "spans":
         raise RecipeError('[teacher] finetune = "frozen" does not learn spans; take "full"')
+    if method != "frozen" and context.task.gold_kind == "document":
+        raise RecipeError(f'[teacher] finetune = "{method}" does not learn to rank; take "frozen"')
     step = _finetuning(_method(method), rows)
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
@@ -53,6 +55,8 @@ def make_teacher(
         step.epochs, f"from the method and the {rows:,} rows of train"
     )
     values["teacher.balance"] = balance
+    if context.task.gold_kind == "document":
+        return vector_teacher(start, context)
     spans = context.task.gold_kind == "spans"
     others: list[Teacher] = [] if spans else [frozen_teacher(start, context, balance.value)]
     if words:
@@ -74,6 +78,8 @@ def make_teacher(
 
 def _method_for(context: Context) -> tuple[Method, str]:
     full: Method = "full"
+    if context.task.gold_kind == "document":
+        return "frozen", "its vectors as they are: the encoder has learned to compare texts"
     if few_rows(context):
         rows = rows_a_label(context)
         return "contrastive", f"{rows} rows a label: pairs of texts teach more than labels do"
@@ -105,6 +111,8 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
 def trial_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
     """What teaches the trials of a search: the frozen teacher, or where words are read, which
     no fitted head does well, an encoder tuned as briefly as it may be."""
+    if context.task.gold_kind == "document":
+        return vector_teacher(start, context)
     if context.task.gold_kind != "spans":
         return frozen_teacher(start, context, balance)
     return local_teacher(replace(_finetuning("full", MANY), epochs=1), start, context)
@@ -113,6 +121,11 @@ def trial_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Te
 def frozen_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
     """The pretrained encoder as it is, with a logistic regression as head."""
     return local_teacher(Finetune(method="frozen", balance=balance), start, context)
+
+
+def vector_teacher(start: Artifact, context: Context) -> Teacher:
+    """The pretrained encoder's own vectors. start: with the head that gives them."""
+    return model_teacher("frozen", start, context)
 
 
 def words_teacher(context: Context, calibrated: bool = True) -> Teacher:

@@ -9,12 +9,11 @@ with a covariance that the labels share. Fitting it is `evaluate.handover`'s.
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError
+from attar.runtime.matrices import read_matrix, write_matrix
 
 ENGINE = "nearest-label"
 MOST_VALUES = 50_000_000
@@ -44,19 +43,11 @@ class NearestLabel:
 
 def read_distance(content: bytes, labels: int) -> NearestLabel:
     """Raises BundleError where the array cannot be used."""
-    stream = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            raise ValueError(f"version {version} of the format")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        if fortran or dtype != np.float16 or len(shape) != 2 or shape[0] <= labels:
-            raise ValueError(f"expected float16 of more than {labels} rows, not {dtype} {shape}")
-        if shape[0] * shape[1] > MOST_VALUES or len(content) - stream.tell() != 2 * np.prod(shape):
-            raise ValueError("its size is not what its header says")
-        values = np.frombuffer(content, np.float16, offset=stream.tell()).reshape(shape)
-    except (ValueError, EOFError, OverflowError, SyntaxError) as error:
-        raise BundleError(f"the distance part cannot be read: {error}") from None
+    values = read_matrix(content, np.dtype(np.float16), "the distance part", MOST_VALUES)
+    if len(values) <= labels:
+        raise BundleError(
+            f"the distance part cannot be read: expected more than {labels} rows, not {len(values)}"
+        )
     if not np.isfinite(values).all():
         raise BundleError("the distance part holds values that are not numbers")
     return NearestLabel(values.astype(np.float32), labels)
@@ -64,9 +55,4 @@ def read_distance(content: bytes, labels: int) -> NearestLabel:
 
 def write_distance(values: NDArray[np.float32]) -> bytes:
     """The part's bytes for an array (hidden + labels, rank)."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        stream, np.lib.format.header_data_from_array_1_0(values.astype(np.float16))
-    )
-    stream.write(np.ascontiguousarray(values, np.float16).tobytes())
-    return stream.getvalue()
+    return write_matrix(values.astype(np.float16))

@@ -6,7 +6,7 @@ It does not read data files, measure itself, or decide what follows an abstentio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -19,11 +19,14 @@ from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
+from attar.runtime.index import ENGINE as EXACT_SEARCH
+from attar.runtime.index import DocumentIndex, read_index, unit
+from attar.runtime.passages import with_passage
 from attar.runtime.reading import of_words, widened
 from attar.runtime.windows import cut, joined, joined_offsets, pooled, set_windows, windows_in
 from attar.tasks import TASKS
 from attar.tasks.words import Ids as WordIds
-from attar.types import Outputs, Prediction, Progress, Silent
+from attar.types import Document, Outputs, Prediction, Progress, Ranking, Silent
 
 MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.
@@ -78,6 +81,8 @@ class Predictor:
             if only_exact and self._engine.mixes_rows:
                 self._batch_tokens = 1
             self._distance = _load_distance(bundle, len(self.labels))
+            ranks = self._task.gold_kind == "document"
+            self._index = _load_index(bundle) if ranks else None
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
             outputs = self._run([self._encode("")])
             self._task.decode(outputs, self.manifest)
@@ -94,6 +99,11 @@ class Predictor:
     def labels(self) -> tuple[str, ...]:
         """The labels in scope, in the model's order; empty for a task without labels."""
         return tuple(self.manifest["task_settings"].get("labels", ()))
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """Those that a model which ranks documents knows; empty for other tasks."""
+        return () if self._index is None else self._index.documents
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -126,7 +136,8 @@ class Predictor:
             raise BundleError(
                 f"{self._where}: gives no embeddings. It can: {', '.join(self.capabilities)}."
             )
-        encoded = self._encode_all([texts] if isinstance(texts, str) else texts, first=1)
+        given = [texts] if isinstance(texts, str) else texts
+        encoded = self._encode_all(given, 1, self._encoded)  # not looked for in an index
         embeddings = np.empty((len(encoded), self._dimensions), dtype=np.float32)
         for chosen, outputs in self._batches(encoded):
             embeddings[chosen] = outputs["embedding"]
@@ -208,12 +219,23 @@ class Predictor:
 
     def _decoded(self, outputs: Outputs, rows: Sequence[Ids]) -> list[Prediction]:
         answers = self._task.decode(outputs, self.manifest)
+        if self._index is not None:
+            return [
+                with_passage(answer, row.text)
+                if isinstance(answer, Ranking) and isinstance(row, Query)
+                else answer
+                for answer, row in zip(answers, rows, strict=True)
+            ]
         if not self._reads_words:
             return answers
         read = (row.text if isinstance(row, WordIds) else "" for row in rows)
         return [answer.in_text(text) for answer, text in zip(answers, read, strict=True)]
 
     def _encode(self, text: str) -> Ids:
+        ids = self._encoded(text)
+        return ids if self._index is None else Query.of(ids, text[: self._max_characters])
+
+    def _encoded(self, text: str) -> Ids:
         try:
             encoding = self._tokenizer.encode(text[: self._max_characters])
         except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
@@ -225,13 +247,15 @@ class Predictor:
             return WordIds.of(ids, offsets, text[: self._max_characters], self._max_length)
         return joined(encoding, self._most_windows) or [self._pad]
 
-    def _encode_all(self, texts: Sequence[str], first: int) -> list[Ids]:
+    def _encode_all(
+        self, texts: Sequence[str], first: int, encode: Callable[[str], Ids] | None = None
+    ) -> list[Ids]:
         if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
             raise DataError(f"expected a text or a list of texts, not a {type(texts).__name__}")
         encoded = []
         for position, text in enumerate(texts, first):
             _check(text, f"text number {position}")
-            encoded.append(self._encode(text))
+            encoded.append((encode or self._encode)(text))
         return encoded
 
     def _batches(self, encoded: Sequence[Ids]) -> Iterator[tuple[list[int], Outputs]]:
@@ -261,6 +285,11 @@ class Predictor:
             }
         if self._reads_words:
             outputs = {**outputs, **of_words(outputs["logits"], rows, self._max_length)}
+        if self._index is not None:
+            texts = [row.text for row in rows if isinstance(row, Query)]
+            if len(texts) < len(rows):
+                return {**outputs, "embedding": unit(outputs["logits"])}
+            return {**outputs, **self._index(outputs["logits"], texts)}
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:
@@ -278,6 +307,18 @@ class Predictor:
             input_ids[i, : len(ids)] = ids
             mask[i, : len(ids)] = 1
         return self._engine.run(input_ids, mask)
+
+
+class Query(list[int]):
+    """The token ids of a text whose words are looked for, too."""
+
+    text: str
+
+    @classmethod
+    def of(cls, ids: Ids, text: str) -> Query:
+        made = cls(ids)
+        made.text = text
+        return made
 
 
 def _check(text: object, what: str) -> None:
@@ -309,6 +350,17 @@ def _load_distance(bundle: Bundle, labels: int) -> NearestLabel | None:
     if len(parts) > 1 or parts[0]["engine"] != ENGINE or len(parts[0]["files"]) != 1:
         raise BundleError(f"its part of the role 'distance' is not one file for {ENGINE}")
     return read_distance(bundle.read(parts[0]["files"][0]), labels)
+
+
+def _load_index(bundle: Bundle) -> DocumentIndex:
+    parts = [part for part in bundle.manifest["parts"] if part["role"] == "index"]
+    if len(parts) != 1 or parts[0]["engine"] != EXACT_SEARCH:
+        raise BundleError(
+            f"a model that ranks needs one part of the role 'index' for {EXACT_SEARCH}"
+        )
+    settings = bundle.manifest["task_settings"]
+    files = {name: bundle.read(name) for name in parts[0]["files"]}
+    return read_index(files, settings["dimensions"], settings["hybrid"] != 0)[0]
 
 
 def _load_engine(bundle: Bundle, threads: int) -> Engine:

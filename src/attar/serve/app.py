@@ -37,7 +37,7 @@ from attar.serve.metering import Metering
 from attar.serve.openapi import describe
 from attar.serve.operations import Operation
 from attar.serve.pulse import Pulse
-from attar.serve.served import ANSWERS
+from attar.serve.served import ANSWERS, PREDICTS
 from attar.serve.service import Service
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError, reply
@@ -178,7 +178,8 @@ def _check(settings: Settings) -> None:
     """Open what will be opened: one clear error now, and none inside the event loop."""
     for name, model in settings.models.items():
         can = read_bundle(model.path).manifest["capabilities"]
-        if model.on_abstain != "return" and set(ANSWERS).isdisjoint(can):
+        others = {"fallback": ANSWERS, "person": PREDICTS}.get(model.on_abstain)
+        if others is not None and set(others).isdisjoint(can):
             raise RecipeError(
                 f"models.{name}: on_abstain = {model.on_abstain!r}: nobody else can be asked for "
                 f'what this model gives ({", ".join(can)}). Take "return".'

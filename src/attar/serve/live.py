@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from attar.serve.answer import shown
 from attar.serve.gate import log
-from attar.serve.served import ANSWERS, Served
+from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
 
@@ -78,7 +78,7 @@ async def stream(websocket: WebSocket) -> None:
     key = [p for p in websocket.scope.get("subprotocols", ()) if p.startswith("attar.key.")]
     await websocket.accept(subprotocol=key[0] if key else None)
     try:
-        served = service.find(websocket.query_params.get("model"), *ANSWERS)
+        served = service.find(websocket.query_params.get("model"), *PREDICTS)
         utterance = Utterance()
         answering = asyncio.create_task(_answer(service, served, websocket, utterance))
         try:

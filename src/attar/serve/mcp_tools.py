@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import mcp_types as types
 
 from attar.serve.answering import Want
-from attar.serve.served import ANSWERS, Served
+from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Service
 from attar.serve.settings import Limits
 
@@ -35,7 +35,7 @@ def offered_by(service: Service, embed: bool) -> dict[str, Offered]:
     for served in service.models.values():
         capabilities = served.predictor.capabilities
         name = _valid(served.name, lambda name: name in found or f"{name}_embed" in found)
-        if not set(ANSWERS).isdisjoint(capabilities):
+        if not set(PREDICTS).isdisjoint(capabilities):
             found[name] = Offered(name, served, "label")
         if embed and "embed" in capabilities:
             found[f"{name}_embed"] = Offered(f"{name}_embed", served, "embed")

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from attar.serve.operations import Operation, asked
-from attar.serve.served import ANSWERS, Served
+from attar.serve.served import ANSWERS, PREDICTS, Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 from attar.tasks.annotations import Span
@@ -63,22 +63,35 @@ class CalledFunction(Struct):
     score: Score
 
 
+class FoundDocument(Struct):
+    """A document of the model's own. score: how near it is to the query, at most 1. passage:
+    start and end in the text, code points, of the sentence that fits best; of the best document
+    alone."""
+
+    id: str
+    score: float
+    title: str
+    text: str
+    passage: tuple[int, int] | UnsetType = UNSET
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
     did; null from a model that only marks spans. spans, calls: from a model that marks spans, or
-    knows functions; what a fallback marks has the model's scores, 0 where it has none. score: of
-    the model. answered_by: model,
-    fallback, person (asked, not yet answered) or nobody (the model abstained). note: why
-    nobody else answered."""
+    knows functions; what a fallback marks has the model's scores, 0 where it has none. documents:
+    from a model that ranks them, best first, instead of a label. score: of the model.
+    answered_by: model, fallback, person (asked, not yet answered) or nobody (the model
+    abstained). note: why nobody else answered."""
 
     score: Score
     abstained: bool
     answered_by: str
-    alternatives: list[tuple[str, Score]]
+    alternatives: list[tuple[str, Score]] | UnsetType = UNSET
     label: str | UnsetType | None = UNSET
     labels: list[tuple[str, Score]] | UnsetType = UNSET
     spans: list[FoundSpan] | UnsetType = UNSET
     calls: list[CalledFunction] | UnsetType = UNSET
+    documents: list[FoundDocument] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 
@@ -135,7 +148,7 @@ class ReportAnswer(Struct):
 
 
 async def predict(service: Service, request: Request, body: Texts) -> Any:
-    served = service.find(request.path_params["model"], *ANSWERS)
+    served = service.find(request.path_params["model"], *PREDICTS)
     if (body.text is UNSET) == (body.texts is UNSET):
         raise HttpError(422, "invalid_field", "give either text or texts", param="text")
     texts = [body.text] if isinstance(body.text, str) else body.texts
@@ -211,7 +224,7 @@ async def metrics(service: Service, request: Request, body: None) -> Response:
 def _named(service: Service, request: Request) -> Served:
     name = request.path_params["model"]
     served = next((s for s in service.models.values() if s.name == name), None)
-    return served or service.find(name, *ANSWERS, "embed")
+    return served or service.find(name, *PREDICTS, "embed")
 
 
 _TEXT = {"text": "where is my parcel?"}

@@ -20,8 +20,10 @@ from attar.serve.settings import Model, Settings
 from attar.tasks import TASKS
 
 ABSTAINED = "abstained"
-#: What can be asked of a text: each of these capabilities is answered by one `Prediction`.
+#: What is said of a text, and what a large model or a person can say as well.
 ANSWERS = ("label", "spans", "calls")
+#: Each of these capabilities is answered by one `Prediction` for a text.
+PREDICTS = (*ANSWERS, "ranking")
 SOME_TEXT = "good morning, where is the parcel that i ordered last week"
 
 
@@ -151,7 +153,7 @@ class Served:
 
 def _seconds_a_text(predictor: Predictor) -> float:
     """On one processor; the least of some tries, as others only disturb."""
-    answers = not set(ANSWERS).isdisjoint(predictor.capabilities)
+    answers = not set(PREDICTS).isdisjoint(predictor.capabilities)
     ask = predictor if answers else predictor.embed
     tries = []
     for _ in range(3):

@@ -14,6 +14,7 @@ TASKS: Registry[Task] = Registry(
         "classify": "attar.tasks.classify:CLASSIFY",
         "extract": "attar.tasks.extract:EXTRACT",
         "multilabel": "attar.tasks.multilabel:MULTILABEL",
+        "rank": "attar.tasks.rank:RANK",
     },
     noun="task",
 )

@@ -36,6 +36,7 @@ _MAIN = (
     ("span_f1", "Span F1"),
     ("accuracy", "Accuracy"),
     ("micro_f1", "Micro F1"),
+    ("recall_at_1", "Recall@1"),
 )
 
 
@@ -48,9 +49,10 @@ def headline(report: Mapping[str, Any]) -> Html:
         f"{len(functions)} functions" if functions else None,
         f"{len(labels)} {'templates of calls' if functions else 'labels'}" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
+        f"{report['documents']:,} documents" if report.get("documents") else None,
     ]
     metric, title = next(
-        (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[-1]
+        (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[2]
     )
     facts = [
         _fact(title, dig(report, "metrics", metric), percent, _teacher(report, metric)),

@@ -28,7 +28,7 @@ from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
 from attar.serve.answer import shown
 from attar.serve.operations import Operation, asked
-from attar.serve.served import ANSWERS, Served
+from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
 from attar.types import Prediction
@@ -97,7 +97,7 @@ def routes() -> list[BaseRoute]:
 
 async def about(service: Service, request: Request, body: None) -> Any:
     """What the page must know of a model before it asks anything."""
-    served = service.find(request.path_params["model"], *ANSWERS)
+    served = service.find(request.path_params["model"], *PREDICTS)
     settings, limits = served.bundle.manifest["task_settings"], service.settings.limits
     return {
         "labels": list(served.all_labels),
@@ -120,7 +120,7 @@ async def about(service: Service, request: Request, body: None) -> Any:
 
 
 async def report(service: Service, request: Request, body: None) -> Response:
-    served = service.find(request.path_params["model"], *ANSWERS)
+    served = service.find(request.path_params["model"], *PREDICTS)
     headers = {"cache-control": "no-cache", **_guards(_report_policy())}
     if served.bundle.report is None:
         message = f"{served.name} holds no report: it is a draft, not a finished build"
@@ -135,7 +135,7 @@ async def report(service: Service, request: Request, body: None) -> Response:
 async def compare(service: Service, request: Request, body: Compared) -> Any:
     """Both are asked at once, whether the model abstains or not. Such an answer is not
     counted as one that saved the large model's price, and is not captured."""
-    served = service.find(request.path_params["model"], *ANSWERS)
+    served = service.find(request.path_params["model"], *PREDICTS)
     service.check_texts([body.text], "text")
     (prediction, model_ms), fallback = await service.departures.unless_gone(
         request,

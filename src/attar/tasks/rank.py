@@ -1,0 +1,371 @@
+"""Rank: the documents that answer a query, best first, or an abstention where none does.
+
+The model's columns are the dimensions of a vector of length 1, of queries and documents
+alike; the index of a bundle (`runtime.index`) turns a query's into candidates with their
+cosines and their BM25 scores. How the two are weighed, and how likely the best document is
+the right one, is fixed by `tuned`: a logistic of its similarity and its lead over the next
+(Platt 1999).
+
+A row's label, and an answer's, is the id of a document; a row with the out-of-scope label is
+a query that no document answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.errors import BundleError, DataError
+from attar.evidence import Difference, Evidence, Proportion, Resampled, Separation
+from attar.metrics import auroc, sigmoid
+from attar.tasks.shared import check_scores, groups_of, is_number
+from attar.types import GoldKind, Outputs, Prediction, RankedDocument, Ranking, Row
+
+DIMENSIONS = 384  # until the plan knows the teacher's
+SHOWN = 10  # documents of an answer; figures "at 10" look at all of them
+UNTUNED = (10.0, 10.0, -5.0)  # slopes of similarity and lead, and the constant
+HYBRID_WEIGHTS = tuple(step / 10 for step in range(10))
+WORTH_IT = 0.005  # of the mean reciprocal rank: words cost time where a bundle is opened
+RIDGE = 1.0  # of the logistic, on features of unit variance
+Floats = NDArray[np.float64]
+
+
+class Rank:
+    """The task "rank"."""
+
+    name = "rank"
+    gold_kind: GoldKind = "document"
+    capabilities: tuple[str, ...] = ("ranking", "embed")
+    acceptances: tuple[str, ...] = ("probability",)
+    claim_metrics: tuple[str, ...] = (
+        *("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10", "retained"),
+        *("error_when_answering", "handover", "oos_auroc", "oos_recall", "oos_acceptance"),
+    )
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Raise DataError where there are no queries, or one names no document."""
+        if not rows:
+            raise DataError("there are no queries: data.train names no usable row")
+        for row in rows:
+            if row.label is None:
+                raise DataError(f"{row.place}: the id of the right document is missing")
+
+    def labels_of(self, label: str | None) -> tuple[str, ...]:
+        """None: documents are no classes, and splits need not have some of each."""
+        return ()
+
+    def shown(self, label: str | None, text: str) -> str | None:
+        return label
+
+    def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
+        return [(gold, named)]
+
+    def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
+        return dimensions(DIMENSIONS)
+
+    def gold(self, rows: Sequence[Row], targets: Sequence[str]) -> NDArray[np.int64]:
+        """-1 for each row, (rows,): no column is right."""
+        return np.full(len(rows), -1, np.int64)
+
+    def settings(
+        self,
+        targets: Sequence[str],
+        out_of_scope: str | None,
+        threshold: float | None = None,
+        temperature: float = 1.0,
+        acceptance: str = "probability",
+    ) -> dict[str, Any]:
+        """The manifest's `task_settings`. hybrid: the weight of words, from 0 to 1, null
+        until it is fixed; logistic: slopes of similarity and lead, and the constant."""
+        return {
+            "acceptance": acceptance,
+            "dimensions": len(targets),
+            "hybrid": None,
+            "labels": [],
+            "logistic": list(UNTUNED),
+            "out_of_scope": out_of_scope,
+            "threshold": threshold,
+            "temperature": temperature,
+        }
+
+    def check_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Raise BundleError where `task_settings` cannot be decoded with."""
+        settings = manifest["task_settings"]
+        check_scores(settings)
+        size, weight, logistic = (settings.get(key) for key in ("dimensions", "hybrid", "logistic"))
+        if type(size) is not int or size < 1:
+            raise BundleError("manifest.json: task_settings.dimensions: expected a whole number")
+        if weight is not None and not (is_number(weight) and 0 <= weight <= 1):
+            raise BundleError("manifest.json: task_settings.hybrid: expected 0 to 1 or null")
+        numbers = isinstance(logistic, list) and all(map(is_number, logistic))
+        if not numbers or len(logistic) != len(UNTUNED):
+            raise BundleError("manifest.json: task_settings.logistic: expected three numbers")
+
+    def tuned(
+        self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The weight of words with the best mean reciprocal rank, 0 unless another is better by
+        WORTH_IT; and the logistic that fits how often the best document is right."""
+        if not rows:
+            return {"hybrid": 0.0}
+        known = [row.label if not _outside(row, settings["out_of_scope"]) else None for row in rows]
+        gold = np.array(known, object)
+        inside = gold != None  # noqa: E711 (elementwise)
+        figures = {}
+        for weight in HYBRID_WEIGHTS:
+            ranked, _ = _ranked(outputs, {**settings, "hybrid": weight})
+            figures[weight] = float(_reciprocal(_places(ranked[inside], gold[inside])).mean())
+        best = max(HYBRID_WEIGHTS, key=lambda w: figures[w] - WORTH_IT * (w > 0))
+        ranked, similarity = _ranked(outputs, {**settings, "hybrid": best})
+        right = inside & (_places(ranked, gold) == 1)
+        fitted = _logistic(_features(similarity), right) * settings["temperature"]
+        return {"hybrid": best, "logistic": [round(float(x), 6) for x in fitted]}
+
+    def beside(self, texts: Sequence[str]) -> Outputs:
+        return {}
+
+    def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
+        """Answers from `documents`, `cosine` and `words`, (batch, candidates) each, as
+        `runtime.index` gives them."""
+        settings = manifest["task_settings"]
+        ranked, similarity = _ranked(outputs, settings)
+        scores = _scores(similarity, settings).tolist()
+        answers: list[Prediction] = []
+        for documents, near, score in zip(ranked, similarity.tolist(), scores, strict=True):
+            found = tuple(
+                RankedDocument(document.id, value, document.text, document.title)
+                for document, value in zip(documents[:SHOWN], near[:SHOWN], strict=True)
+                if document is not None
+            )
+            threshold = settings["threshold"]
+            answers.append(
+                Ranking(
+                    label=found[0].id if found else "",
+                    score=score,
+                    abstained=not found or (threshold is not None and score < threshold),
+                    documents=found,
+                )
+            )
+        return answers
+
+    def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> Floats:
+        """How likely the best document is the right one."""
+        settings = manifest["task_settings"]
+        return _scores(_ranked(outputs, settings)[1], settings)
+
+    def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
+        """NaN: `tuned` fits the score's slope itself, which leaves no temperature to fit."""
+        return float("nan")
+
+    def mean(self, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The direction of the sum of the models' vectors."""
+        total = np.sum(logits, axis=0)
+        lengths = np.linalg.norm(total, axis=1, keepdims=True)
+        found: NDArray[np.float32] = (total / np.maximum(lengths, 1e-12)).astype(np.float32)
+        return found
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        return figures.get("mrr", 0.0)
+
+    def metrics(
+        self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
+    ) -> dict[str, float]:
+        """Point estimates on the queries that a document answers, whether the model abstains or
+        not; NaN where undefined. recall_at_k: share with the right document among the first
+        k. mrr: mean of 1 / its place, 0 after the tenth. ndcg_at_10: the same with 1 / log2(1 +
+        place) (Järvelin & Kekäläinen 2002, with one right document). With queries that none
+        answers: oos_auroc, oos_recall."""
+        inside = np.array([not _outside(row, out_of_scope) for row in rows], bool)
+        places = _places_of(rows, answers)[inside]
+        found = {
+            **{f"recall_at_{k}": _mean((places > 0) & (places <= k)) for k in (1, 5, 10)},
+            "mrr": _mean(_reciprocal(places)),
+            "ndcg_at_10": _mean(_discounted(places)),
+            "in_scope_rows": float(len(places)),
+            "rows": float(len(rows)),
+        }
+        if not inside.all():
+            scores = np.array([answer.score for answer in answers])
+            refused = np.array([answer.abstained for answer in answers], bool)
+            found |= {
+                "oos_auroc": auroc(scores[inside].tolist(), scores[~inside].tolist()),
+                "oos_rows": float((~inside).sum()),
+                "oos_recall": _mean(refused[~inside]),
+                "in_scope_abstained": _mean(refused[inside]),
+            }
+        return found
+
+    def evidence(
+        self,
+        rows: Sequence[Row],
+        answers: Sequence[Prediction],
+        teacher: Sequence[str] | None,
+        out_of_scope: str | None,
+    ) -> dict[str, Evidence]:
+        """By metric. retained, error_when_answering: about the best document, on the queries
+        that one answers; oos_acceptance: share of the others that are answered."""
+        if not rows:
+            return {}
+        inside = np.array([not _outside(row, out_of_scope) for row in rows], bool)
+        places, groups = _places_of(rows, answers), groups_of(rows)
+        answered = np.array([not answer.abstained for answer in answers], bool)
+        kept = None if groups is None else groups[inside]
+
+        def share(hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Proportion:
+            return Proportion(hits[of], None if groups is None else groups[of])
+
+        found: dict[str, Evidence] = {}
+        if inside.any():
+            for k in (1, 5, 10):
+                found[f"recall_at_{k}"] = share((places > 0) & (places <= k), inside)
+            one_stratum = np.zeros(int(inside.sum()), np.int64)
+            for name, gains in (("mrr", _reciprocal(places)), ("ndcg_at_10", _discounted(places))):
+                found[name] = Resampled(_WeightedMean(gains[inside]), one_stratum, kept)
+            found["handover"] = share(~answered, inside)
+            found["error_when_answering"] = share(places != 1, inside & answered)
+            if teacher is not None:
+                theirs = [t == row.label for t, row in zip(teacher, rows, strict=True)]
+                right = places[inside] == 1
+                found["retained"] = Difference(right, np.array(theirs, bool)[inside], kept)
+        if not inside.all():
+            found["oos_recall"] = share(~answered, ~inside)
+            found["oos_acceptance"] = share(answered, ~inside)
+            if inside.any():
+                scores = np.array([answer.score for answer in answers])
+                found["oos_auroc"] = Separation(scores, inside, groups)
+        return found
+
+    def chance(self, rows: Sequence[Row]) -> float:
+        """How often the document that answers most queries is the right one. NaN without rows."""
+        counts = Counter(row.label for row in rows)
+        return max(counts.values()) / len(rows) if rows else float("nan")
+
+
+class _WeightedMean:
+    """Means of `values` (rows,) under row weights (draws, rows); NaN without weight."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+
+    def __call__(self, weights: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            found: Floats = weights @ self.values / weights.sum(axis=1)
+        return found
+
+
+def dimensions(count: int) -> tuple[str, ...]:
+    """The names of a vector's columns."""
+    return tuple(map(str, range(count)))
+
+
+def _ranked(outputs: Outputs, settings: Mapping[str, Any]) -> tuple[NDArray[np.object_], Floats]:
+    """Candidates (batch, candidates), best first, and their similarities; -inf of none."""
+    parts = [outputs.get(name) for name in ("documents", "cosine", "words")]
+    documents, cosine, words = parts
+    if documents is None or cosine is None or words is None:
+        raise BundleError("no index gives documents. The bundle was put together wrongly.")
+    if documents.ndim != 2 or not documents.shape == cosine.shape == words.shape:
+        raise BundleError("the index gives documents and scores of different shapes")
+    weight = settings["hybrid"] or 0.0
+    similarity = (1 - weight) * cosine.astype(np.float64) + weight * words
+    similarity = np.where(np.isnan(similarity), -np.inf, similarity)
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    return (
+        np.take_along_axis(documents, order, axis=1),
+        np.take_along_axis(similarity, order, axis=1),
+    )
+
+
+def _features(similarity: Floats) -> Floats:
+    """Similarity of the best and its lead over the next, (batch, 2), from ranked similarities;
+    what is missing counts as 0."""
+    first_two = np.zeros((len(similarity), 2))
+    known = similarity[:, :2]
+    first_two[:, : known.shape[1]] = np.where(np.isfinite(known), known, 0.0)
+    return np.stack([first_two[:, 0], first_two[:, 0] - first_two[:, 1]], axis=1)
+
+
+def _scores(similarity: Floats, settings: Mapping[str, Any]) -> Floats:
+    slopes = np.array(settings["logistic"], np.float64)
+    return sigmoid((_features(similarity) @ slopes[:2] + slopes[2]) / settings["temperature"])
+
+
+def _logistic(features: Floats, right: NDArray[np.bool_]) -> Floats:
+    """Slopes and constant. Targets are pulled toward each other as Platt (1999) has it, so that a
+    clean sample does not make the slope endless. A slope that would fall is 0 instead: what is
+    nearer is never less sure, whatever a few rows say."""
+    hits = int(right.sum())
+    target = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
+    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    scaled, kept = (features - mean) / scale, [0, 1]
+    while True:
+        fitted = _fitted(scaled[:, kept], target)
+        rising = [column for column, slope in zip(kept, fitted, strict=False) if slope >= 0]
+        if rising == kept:
+            break
+        kept = rising
+    slopes = np.zeros(2)
+    slopes[kept] = fitted[:-1]
+    slopes /= scale
+    return np.array([*slopes, fitted[-1] - slopes @ mean])
+
+
+def _fitted(features: Floats, target: Floats) -> Floats:
+    """Slopes and constant of a logistic regression with a ridge on the slopes, by Newton's
+    method."""
+    held = np.column_stack([features, np.ones(len(features))])
+    ridge = np.diag([*[RIDGE] * features.shape[1], 1e-6])
+    found = np.zeros(held.shape[1])
+    for _ in range(50):
+        p = sigmoid(held @ found)
+        slope = held.T @ (p - target) + ridge @ found
+        curve = (held * (p * (1 - p))[:, None]).T @ held + ridge
+        step = np.linalg.solve(curve, slope)
+        found -= np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-9:
+            break
+    return found
+
+
+def _places(ranked: NDArray[np.object_], gold: NDArray[np.object_]) -> NDArray[np.int64]:
+    """The place of each query's right document among the first SHOWN, from 1; 0 where it is not
+    there. ranked: (queries, candidates) of Document; gold: (queries,) of ids."""
+    found = np.zeros(len(ranked), np.int64)
+    for i, (documents, wanted) in enumerate(zip(ranked, gold, strict=True)):
+        ids = [None if d is None else d.id for d in documents[:SHOWN]]
+        found[i] = ids.index(wanted) + 1 if wanted is not None and wanted in ids else 0
+    return found
+
+
+def _places_of(rows: Sequence[Row], answers: Sequence[Prediction]) -> NDArray[np.int64]:
+    """As `_places`, from answers."""
+    found = np.zeros(len(rows), np.int64)
+    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        assert isinstance(answer, Ranking)
+        ids = [document.id for document in answer.documents]
+        found[i] = ids.index(row.label) + 1 if row.label in ids else 0
+    return found
+
+
+def _reciprocal(places: NDArray[np.int64]) -> Floats:
+    return np.divide(1.0, places, out=np.zeros(len(places)), where=places > 0)
+
+
+def _discounted(places: NDArray[np.int64]) -> Floats:
+    gains: Floats = np.where(places > 0, 1 / np.log2(1.0 + np.maximum(places, 1)), 0.0)
+    return gains
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _outside(row: Row, out_of_scope: str | None) -> bool:
+    return out_of_scope is not None and row.label == out_of_scope
+
+
+RANK = Rank()

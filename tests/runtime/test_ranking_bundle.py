@@ -1,0 +1,93 @@
+"""Bundles that rank documents: answers, embeddings, and parts that are missing or wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attar.bundle import read_bundle, write_bundle
+from attar.errors import BundleError, DataError
+from attar.runtime.predictor import Predictor, load
+from attar.runtime.reindex import CHANGED, reindex
+from attar.types import Document
+from tiny_ranking import DOCUMENTS, write_ranking_bundle
+
+
+@pytest.fixture
+def faq(tmp_path: Path) -> Path:
+    return write_ranking_bundle(tmp_path / "faq.attar")
+
+
+def test_answers_and_embeddings(faq: Path) -> None:
+    predictor = load(faq)
+    assert [document.id for document in predictor.documents] == [one[0] for one in DOCUMENTS]
+    assert [a.label for a in predictor(["my refund", "parcel parcel"])] == [
+        "money-back",
+        "where-is-it",
+    ]
+    assert predictor("weather now").abstained
+    vectors = predictor.embed(["refund", "my parcel"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1])
+    outputs = predictor.outputs(["refund", "x"])
+    assert outputs["documents"].shape == outputs["cosine"].shape == (2, 3)
+
+
+def test_words_are_looked_for_where_they_weigh(faq: Path) -> None:
+    bundle = read_bundle(faq)
+    settings = {**bundle.manifest["task_settings"], "hybrid": 0.9}
+    manifest = {**bundle.manifest, "task_settings": settings}
+    words = load(write_bundle(faq.with_name("words.attar"), manifest, bundle.files).path)
+    assert words("how many WEEK?").label == "money-back"
+
+
+def test_a_bundle_needs_its_index(faq: Path) -> None:
+    bundle = read_bundle(faq)
+    parts: list[dict[str, Any]] = [p for p in bundle.manifest["parts"] if p["role"] != "index"]
+    files = {k: v for k, v in bundle.files.items() if k not in ("vectors.npy", "documents.jsonl")}
+    manifest = {**bundle.manifest, "parts": parts}
+    bare = write_bundle(faq.with_name("bare.attar"), manifest, files)
+    with pytest.raises(BundleError, match="bare.attar: .*one part of the role 'index'"):
+        Predictor(bare)
+    settings = {**bundle.manifest["task_settings"], "dimensions": 5}
+    other = {**bundle.manifest, "task_settings": settings}
+    with pytest.raises(BundleError, match="of 4 numbers; the manifest says 5"):
+        Predictor(write_bundle(faq.with_name("other.attar"), other, bundle.files))
+
+
+def test_documents_come_and_go(faq: Path) -> None:
+    out = faq.with_name("new.attar")
+    new = Document("weather", "The weather is fine.")
+    made = reindex(read_bundle(faq), out, [new], ["how-to-cancel"])
+    predictor = load(out)
+    assert {d.id for d in predictor.documents} == {"weather", "where-is-it", "money-back"}
+    assert predictor("weather").label == "weather"
+    assert predictor("refund").label == "money-back"
+    certified = read_bundle(faq).content_sha256
+    assert made.manifest["build"][CHANGED] == {"added": 1, "removed": 1, "certified": certified}
+    assert made.content_sha256 != certified
+    again = reindex(made, faq.with_name("again.attar"), remove=["weather"])
+    assert again.manifest["build"][CHANGED] == {"added": 1, "removed": 2, "certified": certified}
+
+
+def test_changes_that_are_refused(faq: Path, make_bundle: Any) -> None:
+    bundle, out = read_bundle(faq), faq.with_name("new.attar")
+    with pytest.raises(DataError, match="the id 'money', .*Did you mean 'money-back'"):
+        reindex(bundle, out, remove=["money"])
+    with pytest.raises(DataError, match="an id twice"):
+        reindex(bundle, out, [Document("a", "x"), Document("a", "y")])
+    with pytest.raises(BundleError, match="ranks no documents"):
+        reindex(read_bundle(make_bundle()), out, remove=["a"])
+    assert not out.exists()
+
+
+def test_the_runtime_needs_no_torch(faq: Path) -> None:
+    code = (
+        "import sys; from attar.runtime.predictor import load; "
+        f"load({str(faq)!r})('refund'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
