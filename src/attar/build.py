@@ -34,6 +34,7 @@ from attar.tasks import TASKS
 from attar.types import Dataset, Progress, Row, Silent
 
 GOLDEN_EXAMPLES = 8
+GOLDEN_CHARACTERS = 10_000  # of a text, at most: they ship with the model
 
 
 def build(
@@ -150,7 +151,7 @@ def _evaluate(
         "name": draft.manifest["name"],
         "task": context.task.name,
         "labels": settings["labels"],
-        **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
+        **{key: settings[key] for key in ("span_labels", "sections") if key in settings},
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
         "chance": round(context.task.chance(inside), 6) if inside else None,
@@ -245,6 +246,7 @@ def _golden(predictor: Predictor, dataset: Dataset) -> bytes:
     in which personal data was found, because they ship."""
     private = {id(one.row) for one in dataset.flagged if one.reason == reasons.PERSONAL_DATA}
     rows = [row for row in dataset.calibrate or dataset.train if id(row) not in private]
+    rows = [row for row in rows if len(row.text) <= GOLDEN_CHARACTERS] or rows[:1]
     chosen = rows[:: max(1, len(rows) // GOLDEN_EXAMPLES)][:GOLDEN_EXAMPLES]
     lines = []
     for row in chosen:

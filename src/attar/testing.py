@@ -25,7 +25,8 @@ from attar.evaluate.report import as_text, full_report
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
-from attar.types import Extraction, LabelSet, Outputs, Prediction, Row, Silent, Task
+from attar.tasks.summaries import reference_name
+from attar.types import Extraction, LabelSet, Outputs, Prediction, Row, Silent, Summary, Task
 
 if TYPE_CHECKING:  # passes need the training extra, bundles and tasks do not
     from attar.passes import Artifact, Context, Pass
@@ -127,6 +128,8 @@ def check_bundle(path: str | Path) -> None:
 def _examples(task: Task, out_of_scope: str) -> list[Row]:
     if task.gold_kind == "labels":
         return _example_sets()
+    if task.gold_kind == "summary":
+        return _example_summaries()
     return _example_spans() if task.gold_kind == "spans" else _example_rows(out_of_scope)
 
 
@@ -140,6 +143,20 @@ def _example_spans() -> list[Row]:
     return [
         Row(text, annotation_name(label, spans), None, "example", i)
         for i, (text, label, spans) in enumerate(annotated, 1)
+    ]
+
+
+def _example_summaries() -> list[Row]:
+    """Documents of which one sentence in three, never the first, is the summary."""
+    documents = (
+        ("Hello to all of you. The pump leaks. Thanks and bye!", {"problems": "The pump leaks."}),
+        ("Well, good day. We ordered a pump. Bye now, all.", {"plan": "We ordered a pump."}),
+        ("Hi there. Oil drips 🛑 here. See you.", {"problems": "Oil drips here."}),
+        ("Good day, sir.\r\nCall the plumber!\r\nBye, bye.", {"plan": "Call the plumber!"}),
+    )
+    return [
+        Row(text, reference_name(sections), None, "example", i)
+        for i, (text, sections) in enumerate(documents, 1)
     ]
 
 
@@ -351,6 +368,11 @@ def _check_same_alone(bundle: Bundle, predictor: Predictor, texts: Sequence[str]
 
 def _known(answer: Prediction, text: str, predictor: Predictor) -> bool:
     """Whether an answer names only labels that the bundle has, and spans of the text."""
+    if isinstance(answer, Summary):
+        sections = predictor.manifest["task_settings"]["sections"]
+        return all(
+            0 <= s.start < s.end <= len(text) and s.label in sections for s in answer.sentences
+        )
     if not isinstance(answer, Extraction):
         return set(answer.named) <= set(predictor.labels)
     of_spans = predictor.manifest["task_settings"]["span_labels"]
@@ -365,6 +387,8 @@ def _nearly(answer: Prediction, among: Prediction) -> bool:
     if isinstance(answer, LabelSet) and isinstance(among, LabelSet):
         mine, theirs = (dict((*a.labels, *a.alternatives)) for a in (answer, among))
         return all(abs(mine[label] - theirs[label]) <= GOLDEN_TOLERANCE for label in mine)
+    if isinstance(answer, Summary):  # each document runs alone
+        return answer == among
     if isinstance(answer, Extraction):
         return answer.label == among.label or answer.score < UNSURE
     scores = dict(among.alternatives) | {among.label: among.score}

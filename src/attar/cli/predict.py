@@ -26,8 +26,20 @@ if TYPE_CHECKING:
     help="What standard input holds, when no TEXT is given.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option(
+    "--words",
+    type=click.IntRange(1),
+    help="Length of a summary, in words; by default what the build found best.",
+)
 @click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
-def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, threads: int) -> None:
+def predict(
+    bundle: Path,
+    texts: tuple[str, ...],
+    kind: str,
+    as_json: bool,
+    words: int | None,
+    threads: int,
+) -> None:
     """Answer each TEXT, or each row of standard input, in order.
 
     Standard input takes JSON lines ({"text": ...}, or {"tokens": [...]} for a model that
@@ -41,6 +53,8 @@ def predict(bundle: Path, texts: tuple[str, ...], kind: str, as_json: bool, thre
     if threads < 1:
         raise click.BadParameter("threads must be at least 1")
     predictor = load(bundle, threads=threads)
+    if words is not None:
+        predictor = predictor.asked(words=words)
     source: Iterable[str] = texts
     if not texts:
         if sys.stdin.isatty():

@@ -20,12 +20,17 @@ PIPELINES = {
     "classify": "text-classification",
     "extract": "token-classification",
     "multilabel": "text-classification",
+    "summarize": "summarization",
 }
 SHOWN = 10  # slices of a kind and confusions; the report has them all
 METRICS = {
     "accuracy": "accuracy (gold, in scope)",
     "span_f1": "span F1",
     "exact": "exactly the gold label and spans",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "compression": "words of a summary, of the document",
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
     "subset_accuracy": "exactly the gold labels",
@@ -36,7 +41,16 @@ METRICS = {
     "in_scope_abstained": "in-scope abstained on",
     "accuracy_when_answering": "accuracy when answering",
 }
-PLAIN = ("span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc")
+PLAIN = (
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "span_f1",
+    "macro_f1",
+    "micro_f1",
+    "average_precision",
+    "oos_auroc",
+)
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -117,6 +131,10 @@ def _purpose(report: Report) -> Blocks:
         spans = ", ".join(map(escaped, report.get("span_labels") or ()))
         of_text = f" Also says which label fits the whole text, of {named}." if labels else ""
         return [f"Marks spans of a text: {spans}.{of_text}"]
+    if report.get("task") == "summarize":
+        sections = ", ".join(map(escaped, report.get("sections") or ()))
+        apart = f", apart for the sections {sections}" if "," in sections else ""
+        return [f"Summarizes a document by sentences of its own{apart}."]
     those = (
         "those that fit a text"
         if report.get("task") == "multilabel"
@@ -158,7 +176,10 @@ def _results(report: Report) -> Blocks:
     if count := report.get("certify_rows"):
         found.append(f"On {count:,} rows that nothing was chosen on.")
     if (chance := report.get("chance")) is not None:
-        found.append(f"Giving every text the same answer scores {chance:.2%}.")
+        blind = "Giving every text the same answer scores"
+        if mine.get("rouge1") is not None:
+            blind = "The first sentences alone have a ROUGE-1 of"
+        found.append(f"{blind} {chance:.2%}.")
     both = _part(report, "comparison")
     if both:
         only = f"Only this model is right on {both['gains']:,}, only the teacher on"

@@ -83,7 +83,10 @@ def exit_code(report: Mapping[str, Any]) -> int:
 def as_text(report: Mapping[str, Any]) -> str:
     """The report for a terminal: aligned columns, no color."""
     metrics, teacher = report["metrics"], report["teacher"]["metrics"]
-    lines = [f"{report['name']}: {report['task']}, {len(report['labels'])} labels", ""]
+    count = f"{len(report['labels'])} labels"
+    if report.get("sections"):
+        count = f"{len(report['sections'])} sections"
+    lines = [f"{report['name']}: {report['task']}, {count}", ""]
     rows = [("", "this model", "teacher")]
     for key, label in _SHOWN:
         if metrics.get(key) is not None:
@@ -117,6 +120,10 @@ def as_text(report: Mapping[str, Any]) -> str:
 _SHOWN = (
     ("accuracy", "accuracy (gold, in scope)"),
     ("span_f1", "span F1"),
+    ("rouge1", "ROUGE-1"),
+    ("rouge2", "ROUGE-2"),
+    ("rougeL", "ROUGE-L"),
+    ("compression", "words of a summary, of the document"),
     ("exact", "exactly the gold label and spans"),
     ("micro_f1", "micro F1"),
     ("macro_f1", "macro F1"),
@@ -175,7 +182,8 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
 def _percent(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    plain = ("oos_auroc", "span_f1", "macro_f1", "micro_f1", "average_precision")
+    rouge = ("rouge1", "rouge2", "rougeL")
+    plain = (*rouge, "oos_auroc", "span_f1", "macro_f1", "micro_f1", "average_precision")
     return f"{value:.4f}" if key in plain else f"{value:.2%}"
 
 

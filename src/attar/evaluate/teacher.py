@@ -10,7 +10,7 @@ from attar.types import Answerer, Outputs, Row, Task
 
 KEPT = (
     *("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision"),
-    *("span_f1", "exact"),
+    *("span_f1", "exact", "rouge1", "rouge2", "rougeL", "compression"),
 )
 
 

@@ -133,8 +133,8 @@ def _student(
         return tuned, (base.vocabulary, *few_passes(shape, texts, tuned))
     if texts >= FEW and keeps_most(shape, base.source):  # one epoch of few texts is too little
         values["start"] = Derived("the teacher", "most of its layers are kept")
-        spans = base.context.task.gold_kind == "spans"
-        return tuned, (base.vocabulary, *deep_passes(shape, texts, spans))
+        places = base.context.task.reads != "text"
+        return tuned, (base.vocabulary, *deep_passes(shape, texts, places))
     return base.start, (base.vocabulary, *scratch)
 
 

@@ -54,7 +54,7 @@ FROM_LABELS: Mapping[str, Any] = {
     "temperature": 1.0,
     "embedding_dropout": 0.7,
 }
-SPANS_MENDING = 3  # epochs (docs/extract.md)
+PLACES_MENDING = 3  # epochs (docs/extract.md)
 LABELS_EPOCHS = 4  # of them: more overfit (docs/experiments.md)
 PROBE = Shape((), 64)  # which is taught either way: seconds of training
 
@@ -203,11 +203,11 @@ def student_passes(
     return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
 
 
-def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ...]:
+def deep_passes(shape: Shape, texts: int, places: bool = False) -> tuple[Pass, ...]:
     """From the trimmed teacher to the exported student, for a shape that keeps most of its
-    layers: what the teacher has learned is still there, and one epoch mends the cut. spans: are
-    learned, of which every text holds several and none is repeated as labels are."""
-    epochs = SPANS_MENDING if spans else 1
+    layers: what the teacher has learned is still there, and one epoch mends the cut. places: in
+    texts are learned, of which every text holds several and none is repeated as labels are."""
+    epochs = PLACES_MENDING if places else 1
     mended = replace(distillation(True, texts), epochs=epochs, learning_rate=2e-4, head_factor=1.0)
     return (*shape_passes(shape), mended, ExportOnnx(), quantization(shape))
 

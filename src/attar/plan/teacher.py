@@ -44,8 +44,11 @@ def make_teacher(
         method, reason = _method_for(context)
     if method == "contrastive" and context.task.gold_kind != "label":
         raise RecipeError('[teacher] finetune = "contrastive" needs one label a text; take "full"')
-    if method == "frozen" and context.task.gold_kind == "spans":
-        raise RecipeError('[teacher] finetune = "frozen" does not learn spans; take "full"')
+    if method == "frozen" and context.task.reads != "text":
+        raise RecipeError(
+            f'[teacher] finetune = "frozen" does not learn to read {context.task.reads}; '
+            'take "full"'
+        )
     step = _finetuning(_method(method), rows)
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
@@ -53,8 +56,9 @@ def make_teacher(
         step.epochs, f"from the method and the {rows:,} rows of train"
     )
     values["teacher.balance"] = balance
-    spans = context.task.gold_kind == "spans"
-    others: list[Teacher] = [] if spans else [frozen_teacher(start, context, balance.value)]
+    others: list[Teacher] = []
+    if context.task.reads == "text":
+        others.append(frozen_teacher(start, context, balance.value))
     if words:
         others.append(words_teacher(context))
     if method == "frozen":
@@ -103,9 +107,9 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
 
 
 def trial_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
-    """What teaches the trials of a search: the frozen teacher, or where words are read, which
-    no fitted head does well, an encoder tuned as briefly as it may be."""
-    if context.task.gold_kind != "spans":
+    """What teaches the trials of a search: the frozen teacher, or where words or sentences
+    are read, which no fitted head does well, an encoder tuned as briefly as it may be."""
+    if context.task.reads == "text":
         return frozen_teacher(start, context, balance)
     return local_teacher(replace(_finetuning("full", MANY), epochs=1), start, context)
 

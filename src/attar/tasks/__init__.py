@@ -11,6 +11,7 @@ TASKS: Registry[Task] = Registry(
         "classify": "attar.tasks.classify:CLASSIFY",
         "extract": "attar.tasks.extract:EXTRACT",
         "multilabel": "attar.tasks.multilabel:MULTILABEL",
+        "summarize": "attar.tasks.summarize:SUMMARIZE",
     },
     noun="task",
 )

@@ -29,7 +29,7 @@ from attar.metrics import (
     weighted_macro_f1,
 )
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of
-from attar.types import SHOWN_ALTERNATIVES, Alternative, GoldKind, Outputs, Prediction, Row
+from attar.types import SHOWN_ALTERNATIVES, Alternative, GoldKind, Outputs, Prediction, Reads, Row
 
 ACCEPTANCES = ("probability", "energy", "distance")
 
@@ -39,6 +39,7 @@ class Classify:
 
     name = "classify"
     gold_kind: GoldKind = "label"
+    reads: Reads = "text"
     capabilities: tuple[str, ...] = ("label", "embed")
     acceptances = ACCEPTANCES
     claim_metrics: tuple[str, ...] = (
@@ -211,6 +212,9 @@ class Classify:
         """The checked `logits`, (batch, columns)."""
         columns = len(settings["labels"]) + (settings["out_of_scope"] is not None)
         return checked_logits(outputs, columns)
+
+    def grades(self, rows: Sequence[Row], answers: Sequence[Prediction]) -> None:
+        """Answers are right or wrong."""
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None

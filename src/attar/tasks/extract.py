@@ -34,6 +34,7 @@ from attar.types import (
     GoldKind,
     Outputs,
     Prediction,
+    Reads,
     Row,
 )
 
@@ -49,6 +50,7 @@ class Extract:
 
     name = "extract"
     gold_kind: GoldKind = "spans"
+    reads: Reads = "words"
     capabilities: tuple[str, ...] = ("spans", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
@@ -229,6 +231,9 @@ class Extract:
     def score(self, figures: Mapping[str, float]) -> float:
         known = [figures[name] for name in ("span_f1", "accuracy") if name in figures]
         return float(np.mean(known)) if known else 0.0
+
+    def grades(self, rows: Sequence[Row], answers: Sequence[Prediction]) -> None:
+        """Answers are right or wrong."""
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None

@@ -31,17 +31,23 @@ _MARKS = {
 }
 
 #: The figure at the top: the first of these that the task has.
-_MAIN = (("span_f1", "Span F1"), ("accuracy", "Accuracy"), ("micro_f1", "Micro F1"))
+_MAIN = (
+    ("span_f1", "Span F1"),
+    ("accuracy", "Accuracy"),
+    ("rouge1", "ROUGE-1"),
+    ("micro_f1", "Micro F1"),
+)
 
 
 def headline(report: Mapping[str, Any]) -> Html:
     """Name, verdict on the claims, and the four figures to remember."""
     labels = report.get("labels")
-    spans = report.get("span_labels")
+    spans, sections = report.get("span_labels"), report.get("sections")
     about = [
         report.get("task"),
         f"{len(labels)} labels" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
+        f"{len(sections)} sections" if sections and len(sections) > 1 else None,
     ]
     metric, title = next(
         (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[-1]

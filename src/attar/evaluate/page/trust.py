@@ -27,6 +27,10 @@ from attar.evaluate.page.markup import (
 _METRICS: tuple[tuple[str, str, Format], ...] = (
     ("accuracy", "accuracy, in scope", percent),
     ("span_f1", "span F1", percent),
+    ("rouge1", "ROUGE-1", percent),
+    ("rouge2", "ROUGE-2", percent),
+    ("rougeL", "ROUGE-L", percent),
+    ("compression", "words of a summary, of the document", percent),
     ("exact", "exactly the gold label and spans", percent),
     ("micro_f1", "micro F1", percent),
     ("macro_f1", "macro F1", percent),
@@ -71,7 +75,10 @@ def beside_teacher(report: Mapping[str, Any]) -> Html:
                 )
             rows.append([label, show(mine), "–" if other is None else show(other), gap])
     if report.get("chance") is not None and rows:
-        rows.append(["the same answer for every text", percent(report["chance"]), "–", "–"])
+        blind = "the same answer for every text"
+        if metrics.get("rouge1") is not None:
+            blind = "ROUGE-1 of the first sentences"
+        rows.append([blind, percent(report["chance"]), "–", "–"])
     measured = report.get("certify_rows") or metrics.get("rows")
     said = []
     if measured:
