@@ -31,7 +31,7 @@ MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.
 CHARACTERS_PER_TOKEN = 64
 #: Of sentences of one document that run together, padding included.
-SENTENCE_TOKENS = 1024
+SENTENCE_TOKENS = 256
 #: Integer kernels round differently on different processors.
 GOLDEN_TOLERANCE = 0.02
 
