@@ -29,6 +29,7 @@ from attar.plan.search import (
     behind_the_best,
     deep_passes,
     draft_of,
+    examples_in,
     keeps_most,
     measure,
     quick_enough,
@@ -123,7 +124,7 @@ def _student(
 ) -> tuple[Artifact, tuple[Pass, ...]]:
     """Where the student starts, and the passes from there: the pretrained encoder, or the
     tuned teacher where the student is near enough to it to keep what it has learned."""
-    texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
+    texts = examples_in(base.context)
     scratch = student_passes(shape, texts, from_labels=base.from_labels)
     tuned = student_start(teacher) if section.start is None else None
     if tuned is None or shape is None or not shape.layers:

@@ -30,6 +30,7 @@ from attar.passes.quantize import Quantize
 from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.runtime.predictor import Predictor
+from attar.tasks.sentences import sentences_of
 from attar.train.encoders import TransformerEncoder, can_narrow
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
@@ -174,6 +175,16 @@ def affordable(
     return []
 
 
+def examples_in(context: Context, unlabeled: bool = True) -> int:
+    """What a student sees when it visits every text once: texts, or, where those are read
+    sentence by sentence, the sentences."""
+    dataset = context.dataset
+    rows = (*dataset.train, *(dataset.unlabeled if unlabeled else ()))
+    if context.task.reads != "sentences":
+        return len(rows)
+    return sum(len(sentences_of(row.text)) for row in rows)
+
+
 def name_of(shape: Shape | None) -> str:
     return shape.name if shape is not None else "the start's own shape"
 
@@ -286,7 +297,7 @@ def trial(
     from_labels: bool = False,
 ) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
-    texts = len(context.dataset.train) + len(context.dataset.unlabeled)
+    texts = examples_in(context)
     *training, export, quantize = student_passes(shape, texts, part, from_labels)
     trained = apply_all(training, start, context)
     return trained, draft_of(apply_all([export, quantize], trained, context), context)

@@ -13,7 +13,7 @@ from attar.metrics import surely_better
 from attar.passes import Artifact, Context, fingerprint
 from attar.passes.finetune import Finetune, Method
 from attar.plan.few import few_rows, rows_a_label
-from attar.plan.search import FEW, MANY
+from attar.plan.search import FEW, MANY, examples_in
 from attar.recipe import ClaimSpec, TeacherSection
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
@@ -38,7 +38,7 @@ def make_teacher(
 ) -> Teacher:
     """Fine-tune the teacher on train; its frozen twin with a fitted head stands beside it,
     and where `words`, a linear model on words."""
-    rows = len(context.dataset.train)
+    rows = examples_in(context, unlabeled=False)
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
         method, reason = _method_for(context)
@@ -53,7 +53,9 @@ def make_teacher(
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
     values["teacher.epochs"] = Derived(
-        step.epochs, f"from the method and the {rows:,} rows of train"
+        step.epochs,
+        f"from the method and the {rows:,} "
+        f"{'sentences' if context.task.reads == 'sentences' else 'rows'} of train",
     )
     values["teacher.balance"] = balance
     others: list[Teacher] = []

@@ -168,7 +168,7 @@ def _check(settings: Settings) -> None:
         if model.on_abstain == "fallback" and "label" not in can:
             raise RecipeError(
                 f'models.{name}: on_abstain = "fallback": a large model is asked for labels, and '
-                'this model gives spans. Take "person" or "return".'
+                f'this model can {" and ".join(can)}. Take "person" or "return".'
             )
     if settings.fallback is not None:
         secret(settings.fallback.api_key_env, "fallback.api_key_env")

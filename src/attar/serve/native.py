@@ -41,19 +41,33 @@ class FoundSpan(Struct):
     score: Score
 
 
+class ChosenSentence(Struct):
+    """A sentence of the text that a summary takes over, and the section that it is for."""
+
+    start: int
+    end: int
+    text: str
+    section: str
+    score: Score
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
-    did; null from a model that only marks spans. score: of the model. answered_by: model,
+    did; null from a model that only marks spans. summary, sentences, and sections, where a
+    model knows several: from one that summarizes. score: of the model. answered_by: model,
     fallback, person (asked, not yet answered) or nobody (the model abstained). note: why
     nobody else answered."""
 
     score: Score
     abstained: bool
     answered_by: str
-    alternatives: list[tuple[str, Score]]
+    alternatives: list[tuple[str, Score]] | UnsetType = UNSET
     label: str | UnsetType | None = UNSET
     labels: list[tuple[str, Score]] | UnsetType = UNSET
     spans: list[FoundSpan] | UnsetType = UNSET
+    summary: str | UnsetType = UNSET
+    sentences: list[ChosenSentence] | UnsetType = UNSET
+    sections: dict[str, str] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 
@@ -90,7 +104,7 @@ class ReportAnswer(Struct):
 
 
 async def predict(service: Service, request: Request, body: Texts) -> Any:
-    served = service.find(request.path_params["model"], "label", "spans")
+    served = service.find(request.path_params["model"], "label", "spans", "summary")
     if (body.text is UNSET) == (body.texts is UNSET):
         raise HttpError(422, "invalid_field", "give either text or texts", param="text")
     texts = [body.text] if isinstance(body.text, str) else body.texts
