@@ -36,6 +36,7 @@ from attar.tasks.functions import known_functions
 from attar.types import Dataset, Progress, Row, Silent
 
 GOLDEN_EXAMPLES = 8
+GOLDEN_CHARACTERS = 10_000  # of a text, at most: they ship with the model
 
 
 def build(
@@ -154,7 +155,7 @@ def _evaluate(
         "task": context.task.name,
         "labels": settings["labels"],
         **({"functions": _functions(settings)} if "functions" in settings else {}),
-        **({"span_labels": settings["span_labels"]} if "span_labels" in settings else {}),
+        **{key: settings[key] for key in ("span_labels", "sections") if key in settings},
         **({"documents": len(documents)} if documents else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
@@ -252,6 +253,7 @@ def _golden(predictor: Predictor, dataset: Dataset) -> bytes:
     in which personal data was found, because they ship."""
     private = {id(one.row) for one in dataset.flagged if one.reason == reasons.PERSONAL_DATA}
     rows = [row for row in dataset.calibrate or dataset.train if id(row) not in private]
+    rows = [row for row in rows if len(row.text) <= GOLDEN_CHARACTERS] or rows[:1]
     chosen = rows[:: max(1, len(rows) // GOLDEN_EXAMPLES)][:GOLDEN_EXAMPLES]
     lines = []
     for row in chosen:

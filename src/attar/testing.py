@@ -26,6 +26,7 @@ from attar.runtime.index import DocumentIndex
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
+from attar.tasks.summaries import reference_name
 from attar.types import (
     Document,
     Extraction,
@@ -35,6 +36,7 @@ from attar.types import (
     Ranking,
     Row,
     Silent,
+    Summary,
     Task,
 )
 
@@ -141,6 +143,8 @@ def _examples(task: Task, out_of_scope: str) -> list[Row]:
         return _example_sets()
     if task.gold_kind == "document":
         return [Row(f"text {i}", f"document {i % 4}", None, "example", i) for i in range(1, 8)]
+    if task.gold_kind == "summary":
+        return _example_summaries()
     return _example_spans() if task.gold_kind == "spans" else _example_rows(out_of_scope)
 
 
@@ -154,6 +158,20 @@ def _example_spans() -> list[Row]:
     return [
         Row(text, annotation_name(label, spans), None, "example", i)
         for i, (text, label, spans) in enumerate(annotated, 1)
+    ]
+
+
+def _example_summaries() -> list[Row]:
+    """Documents of which one sentence in three, never the first, is the summary."""
+    documents = (
+        ("Hello to all of you. The pump leaks. Thanks and bye!", {"problems": "The pump leaks."}),
+        ("Well, good day. We ordered a pump. Bye now, all.", {"plan": "We ordered a pump."}),
+        ("Hi there. Oil drips 🛑 here. See you.", {"problems": "Oil drips here."}),
+        ("Good day, sir.\r\nCall the plumber!\r\nBye, bye.", {"plan": "Call the plumber!"}),
+    )
+    return [
+        Row(text, reference_name(sections), None, "example", i)
+        for i, (text, sections) in enumerate(documents, 1)
     ]
 
 
@@ -374,6 +392,11 @@ def _known(answer: Prediction, text: str, predictor: Predictor) -> bool:
     if isinstance(answer, Ranking):
         known = {document.id for document in predictor.documents}
         return {found.id for found in answer.documents} <= known
+    if isinstance(answer, Summary):
+        sections = predictor.manifest["task_settings"]["sections"]
+        return all(
+            0 <= s.start < s.end <= len(text) and s.label in sections for s in answer.sentences
+        )
     if not isinstance(answer, Extraction):
         return set(answer.named) <= set(predictor.labels)
     of_spans = predictor.manifest["task_settings"]["span_labels"]
@@ -392,6 +415,8 @@ def _nearly(answer: Prediction, among: Prediction) -> bool:
         mine, theirs = ({d.id: d.score for d in a.documents} for a in (answer, among))
         both = mine.keys() & theirs.keys()
         return all(abs(mine[i] - theirs[i]) <= NEIGHBORS for i in both) and bool(both or not mine)
+    if isinstance(answer, Summary):  # each document runs alone
+        return answer == among
     if isinstance(answer, Extraction):
         return answer.label == among.label or answer.score < UNSURE
     scores = dict(among.alternatives) | {among.label: among.score}

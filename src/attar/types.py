@@ -310,6 +310,63 @@ class Ranking(Prediction):
         return {"label": self.label, "score": round(self.score, 6), "abstained": self.abstained}
 
 
+@dataclass(frozen=True, slots=True)
+class Summary(Prediction):
+    """An answer that takes over sentences of a document.
+
+    label: the one name of the sentences' places (`tasks.summaries`). score: how likely they
+    belong to the summary, on the mean. sentences: in order; label: the section that each is
+    for. several: whether the model knows more sections than one.
+    """
+
+    sentences: tuple[FoundSpan, ...] = ()
+    text: str = ""
+    several: bool = False
+
+    @property
+    def spans(self) -> tuple[FoundSpan, ...]:
+        """The sentences, for those that show spans of a text."""
+        return self.sentences
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        return tuple(self.text[s.start : s.end] for s in self.sentences)
+
+    def in_text(self, text: str) -> Prediction:
+        return replace(self, text=text)
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "summary": " ".join(self.named),
+            "sentences": [
+                {
+                    "start": sentence.start,
+                    "end": sentence.end,
+                    "text": self.text[sentence.start : sentence.end],
+                    "section": sentence.label,
+                    "score": round(sentence.score, 6),
+                }
+                for sentence in self.sentences
+            ],
+            "score": round(self.score, 6),
+            "abstained": self.abstained,
+        }
+        if self.several:
+            sections: dict[str, list[str]] = {}
+            for sentence, said in zip(self.sentences, self.named, strict=True):
+                sections.setdefault(sentence.label, []).append(said)
+            found["sections"] = {name: " ".join(said) for name, said in sections.items()}
+        return found
+
+    def differs(self, example: Mapping[str, Any], tolerance: float) -> str | None:
+        mine = [[s.start, s.end, s.label] for s in self.sentences]
+        known = example.get("sentences") or []
+        theirs = [[s["start"], s["end"], s["section"]] for s in known]
+        if mine != theirs:
+            return f"sentences {mine} instead of {theirs}"
+        return _score_differs("score", self.score, example.get("score"), tolerance)
+
+
 def _pairs(found: Iterable[Alternative]) -> list[list[Any]]:
     return [[label, round(score, 6)] for label, score in found]
 
@@ -329,8 +386,11 @@ class Derived:
     reason: str
 
 
-#: One label; any number of labels; spans, and perhaps one label; the id of a document.
-GoldKind = Literal["label", "labels", "spans", "document"]
+#: One label; any number of labels; spans, and perhaps one label; the id of a document; a summary.
+GoldKind = Literal["label", "labels", "spans", "document", "summary"]
+
+#: What a head gives its columns for: a whole text; the text and each word; each sentence.
+Reads = Literal["text", "words", "sentences"]
 
 
 class Task(Protocol):
@@ -338,12 +398,16 @@ class Task(Protocol):
 
     gold_kind: what its rows are labeled with. A row's label is always a text: with "labels" the
     name of a set of them (`tasks.label_sets`), with "spans" that of an annotation
-    (`tasks.annotations`), with "document" the id of the right one.
+    (`tasks.annotations`), with "document" the id of the right one, with "summary" that of a
+    reference (`tasks.summaries`).
+    reads: what its model looks at. Where that is more than the whole text, no head fitted on a
+    frozen encoder does it well, and a text holds several examples of what is learned.
     acceptances: the ways in which it can tell whether to answer, the cheapest first.
     """
 
     name: str
     gold_kind: GoldKind
+    reads: Reads
     capabilities: tuple[str, ...]
     acceptances: tuple[str, ...]
     claim_metrics: tuple[str, ...]
@@ -402,6 +466,12 @@ class Task(Protocol):
 
     def score(self, figures: Mapping[str, float]) -> float:
         """What the search over students maximizes, of its `metrics`."""
+
+    def grades(
+        self, rows: Sequence[Row], answers: Sequence[Prediction]
+    ) -> NDArray[np.float64] | None:
+        """How good each answer is, (rows,), 0 to 1; None where answers are right or wrong, which
+        is whether their label is the row's."""
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None

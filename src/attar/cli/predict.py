@@ -37,6 +37,11 @@ SHOWN_CHARACTERS = 300
     metavar="YYYY-MM-DD",
     help='The day that "tomorrow" in a call is counted from; without it such words stay.',
 )
+@click.option(
+    "--words",
+    type=click.IntRange(1),
+    help="Length of a summary, in words; by default what the build found best.",
+)
 @click.option("--threads", default=1, show_default=True, help="Threads of the engine.")
 def predict(
     bundle: Path,
@@ -44,6 +49,7 @@ def predict(
     kind: str,
     as_json: bool,
     today: datetime | None,
+    words: int | None,
     threads: int,
 ) -> None:
     """Answer each TEXT, or each row of standard input, in order.
@@ -61,6 +67,8 @@ def predict(
     if threads < 1:
         raise click.BadParameter("threads must be at least 1")
     predictor = load(bundle, threads=threads)
+    if words is not None:
+        predictor = predictor.asked(words=words)
     source: Iterable[str] = texts
     if not texts:
         if sys.stdin.isatty():

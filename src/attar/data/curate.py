@@ -68,11 +68,13 @@ def curate(
     documents, train, test = _with_documents(task, fields, train, test)
 
     progress.say(f"cleaning {len(train):,} train rows")
-    train = _keep(filters.usable(train), dropped)
+    long = task.gold_kind == "summary"
+    most = filters.MAX_DOCUMENT_CHARACTERS if long else filters.MAX_CHARACTERS
+    train = _keep(filters.usable(train, most), dropped)
     labeled, repeats = train, filters.Repeats(train)
     train = _keep(repeats.merged(), dropped)
     train = _keep(filters.without_duplicates(train), dropped)
-    unlabeled = _keep(filters.usable(unlabeled), dropped)
+    unlabeled = _keep(filters.usable(unlabeled, most), dropped)
     unlabeled = _keep(filters.without_duplicates(unlabeled), dropped)
     progress.say("looking for near-duplicates and leaks")
     # All labeled rows: evaluation may draw one that merging took out.
@@ -240,7 +242,7 @@ def _check_labels(
             'Add rows of another label, or name the field: [data] label = "…".'
         )
     single = [label for label, n in counts.items() if n == 1]
-    if single:
+    if single and task.gold_kind != "summary":  # a rare section is merely not learned
         raise DataError(
             f"only one train row is left for {_some(single)}. "
             "Add rows, or merge the label with another."
@@ -262,7 +264,8 @@ def _unknown_note(counts: Mapping[str, int], task: Task, test: list[Row], calls:
         _some(set().union(*unknown))
     )
     # Of calls some combinations are always new; to leave them out would flatter the model.
-    if rows > MAX_UNKNOWN_SHARE * len(test) and not calls:
+    settled = calls or task.gold_kind == "summary"
+    if rows > MAX_UNKNOWN_SHARE * len(test) and not settled:
         raise DataError(
             f"{message}. Every such row counts as an error. Add train rows with these "
             f"labels, or mend their spelling; train has: {_some(counts)}."

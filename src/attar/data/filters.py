@@ -17,19 +17,20 @@ from attar.data.neighbors import fold, normalize
 from attar.types import Dropped, Flagged, Row
 
 MAX_CHARACTERS = 10_000
+MAX_DOCUMENT_CHARACTERS = 200_000  # of what is summarized: some 60 pages
 
 Filtered = tuple[list[Row], list[Dropped]]
 
 
-def usable(rows: Iterable[Row]) -> Filtered:
-    """Drop texts that are empty or too long."""
+def usable(rows: Iterable[Row], most: int = MAX_CHARACTERS) -> Filtered:
+    """Drop texts that are empty or have more than `most` characters."""
     kept: list[Row] = []
     dropped = []
     for row in rows:
         if not row.text.strip():
             dropped.append(Dropped(row, reasons.EMPTY))
-        elif len(row.text) > MAX_CHARACTERS:
-            detail = f"{len(row.text):,} characters, at most {MAX_CHARACTERS:,}"
+        elif len(row.text) > most:
+            detail = f"{len(row.text):,} characters, at most {most:,}"
             dropped.append(Dropped(row, reasons.OVERLONG, detail))
         else:
             kept.append(row)

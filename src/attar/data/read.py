@@ -28,6 +28,7 @@ from attar.recipe import DataSection
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.functions import Functions
 from attar.tasks.label_sets import name_of as set_name
+from attar.tasks.summaries import SUMMARY, reference_name
 from attar.types import Dropped, GoldKind, Row
 
 InputKind = Literal["auto", "jsonl", "csv", "lines"]
@@ -61,7 +62,9 @@ def read_rows(
     kind "document": a label is an id, or a list of one.
     kind "spans": a label is the name of an annotation (`tasks.annotations`), and either all
     rows have a label of the whole text or none has. functions: its rows ask for calls of
-    these, and the label is the template of the calls (`tasks.calling`).
+    these, and the label is the template of the calls (`tasks.calling`). kind "summary": a label
+    is a text, or an object of section and text, and becomes the name of a reference
+    (`tasks.summaries`).
     strict: nothing is dropped: a row that cannot be decoded is a DataError.
     """
     rows: list[Row] = []
@@ -217,6 +220,8 @@ def _row(
         label = called.annotation_of(values, text, functions, place)
     elif labeled and kind == "spans":
         label = _annotation(values, text, fields, place)
+    elif labeled and kind == "summary":
+        label = _reference(values, fields, place)
     elif labeled:
         # Interned: there are few labels, and a million copies of them would fill the memory.
         # (Not those with spans, of which nearly every row has its own.)
@@ -261,6 +266,28 @@ def _annotation(values: Mapping[str, Any], text: str, fields: DataSection, place
     has_label = values.get(fields.label) is not None
     whole = _one(values, fields, place) if has_label else None
     return annotation_name(whole, annotated.spans_in(values, text, place))
+
+
+def _reference(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
+    """The name of a row's reference summary; a section that is null or empty is not there."""
+    value = _value(values, "label", fields.label, place)
+    if isinstance(value, str):
+        value = {SUMMARY: value}
+    if not isinstance(value, dict) or not all(
+        isinstance(said, str) or said is None for said in value.values()
+    ):
+        raise DataError(
+            f"{place}: the summary (field {short(fields.label)}) is neither a text nor an object "
+            'of section and text, such as {"problems": "…", "plan": "…"}. Another field is named '
+            'in the recipe: [data] label = "…".'
+        )
+    sections = {name: said for name, said in value.items() if said and said.strip()}
+    if not sections:
+        raise DataError(
+            f"{place}: the summary (field {short(fields.label)}) is empty. Fill it in, or take "
+            "the row out."
+        )
+    return reference_name(sections)
 
 
 def _set(values: Mapping[str, Any], fields: DataSection, place: str) -> str:

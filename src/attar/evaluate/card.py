@@ -21,6 +21,7 @@ PIPELINES = {
     "extract": "token-classification",
     "multilabel": "text-classification",
     "rank": "sentence-similarity",
+    "summarize": "summarization",
 }
 SHOWN = 10  # slices of a kind and confusions; the report has them all
 METRICS = {
@@ -34,6 +35,10 @@ METRICS = {
     "ndcg_at_10": "nDCG@10",
     "span_f1": "span F1",
     "exact": "exactly the gold label and spans",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "compression": "words of a summary, of the document",
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
     "subset_accuracy": "exactly the gold labels",
@@ -46,7 +51,7 @@ METRICS = {
 }
 PLAIN = (
     *("call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc"),
-    *("mrr", "ndcg_at_10"),
+    *("mrr", "ndcg_at_10", "rouge1", "rouge2", "rougeL"),
 )
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
@@ -138,6 +143,10 @@ def _purpose(report: Report) -> Blocks:
     if report.get("task") == "rank":
         count = report.get("documents") or 0
         return [f"Finds, of {count:,} documents that the file holds, those that answer a query."]
+    if report.get("task") == "summarize":
+        sections = ", ".join(map(escaped, report.get("sections") or ()))
+        apart = f", apart for the sections {sections}" if "," in sections else ""
+        return [f"Summarizes a document by sentences of its own{apart}."]
     those = (
         "those that fit a text"
         if report.get("task") == "multilabel"
@@ -179,7 +188,10 @@ def _results(report: Report) -> Blocks:
     if count := report.get("certify_rows"):
         found.append(f"On {count:,} rows that nothing was chosen on.")
     if (chance := report.get("chance")) is not None:
-        found.append(f"Giving every text the same answer scores {chance:.2%}.")
+        blind = "Giving every text the same answer scores"
+        if mine.get("rouge1") is not None:
+            blind = "The first sentences alone have a ROUGE-1 of"
+        found.append(f"{blind} {chance:.2%}.")
     both = _part(report, "comparison")
     if both:
         only = f"Only this model is right on {both['gains']:,}, only the teacher on"

@@ -57,6 +57,8 @@ class Examination:
         if teacher is not None:
             settings = teacher_settings or task.settings(columns, out_of_scope)
             self.teacher = teacher_labels(task, teacher, texts, settings)
+        #: How good each answer is, where answers are not right or wrong.
+        self.grades = task.grades(rows, self.answers)
         self.inside = np.array([row.label != out_of_scope for row in rows], bool)
         self.right = np.array(
             [a.label == row.label for a, row in zip(self.answers, rows, strict=True)], bool
@@ -67,7 +69,7 @@ class Examination:
         found: dict[str, float] = dict(
             self.task.metrics(self.rows, self.answers, self.out_of_scope)
         )
-        if self.teacher is not None:
+        if self.teacher is not None and self.grades is None:
             pairs = zip(self.answers, self.teacher, strict=True)
             agreed = np.array([a.label == theirs for a, theirs in pairs], bool)[self.inside]
             found["agreement"] = float(agreed.mean()) if len(agreed) else math.nan
@@ -77,10 +79,17 @@ class Examination:
         return self.task.evidence(self.rows, self.answers, self.teacher, self.out_of_scope)
 
     def curve(self, threshold: float | None) -> list[dict[str, float | None]]:
+        if self.grades is not None:
+            return []
         return curve(self.acceptance, self.inside, self.right, threshold)
 
     def sections(self) -> dict[str, Any]:
-        """The parts of the report that help to read the figures."""
+        """The parts of the report that help to read the figures. Where answers are not right or
+        wrong, those that count right ones are empty, and the worst answers stand for errors."""
+        if self.grades is not None:
+            none = dict.fromkeys(("comparison", "worst_slice", "reliability"))
+            lists = ("slices", "bias", "confusions", "by_label", "errors")
+            return {**none, **{key: [] for key in lists}, "worst": self._worst(self.grades)}
         cut = self._slices()
         return {
             "comparison": self._comparison(),
@@ -224,6 +233,18 @@ class Examination:
                 for name, one in (("gold", gold), ("given", given))
             }
         }
+
+    def _worst(self, grades: NDArray[np.float64]) -> list[dict[str, Any]]:
+        """The worst answers, the worst first. grades: (rows,)."""
+        return [
+            {
+                "text": _short(self.rows[i].text),
+                "gold": _short(self._shown(i, self.rows[i].label) or ""),
+                "label": _short(self._shown(i, self.answers[i].label) or ""),
+                "grade": round(float(grades[i]), 4),
+            }
+            for i in np.argsort(grades, kind="stable")[:SHOWN_ROWS].tolist()
+        ]
 
 
 def _spread(positions: NDArray[np.int64], count: int) -> list[int]:

@@ -97,6 +97,8 @@ def as_text(report: Mapping[str, Any]) -> str:
     about = f"{len(report['labels'])} labels"
     if report.get("documents") is not None:
         about = f"{report['documents']:,} documents"
+    if report.get("sections"):
+        about = f"{len(report['sections'])} sections"
     lines = [f"{report['name']}: {report['task']}, {about}", ""]
     rows = [("", "this model", "teacher")]
     for key, label in _SHOWN:
@@ -140,6 +142,10 @@ _SHOWN = (
     ("mrr", "mean reciprocal rank"),
     ("ndcg_at_10", "nDCG@10"),
     ("span_f1", "span F1"),
+    ("rouge1", "ROUGE-1"),
+    ("rouge2", "ROUGE-2"),
+    ("rougeL", "ROUGE-L"),
+    ("compression", "words of a summary, of the document"),
     ("exact", "exactly the gold label and spans"),
     ("micro_f1", "micro F1"),
     ("macro_f1", "macro F1"),
@@ -200,7 +206,7 @@ def _percent(key: str, value: float | None) -> str:
         return "-"
     plain = (
         *("oos_auroc", "call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision"),
-        *("mrr", "ndcg_at_10"),
+        *("mrr", "ndcg_at_10", "rouge1", "rouge2", "rougeL"),
     )
     return f"{value:.4f}" if key in plain else f"{value:.2%}"
 

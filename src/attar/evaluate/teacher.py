@@ -13,6 +13,7 @@ KEPT = (
     *("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision"),
     *("calls", "call_f1", "span_f1", "exact"),
     *("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10"),
+    *("rouge1", "rouge2", "rougeL", "compression"),
 )
 
 

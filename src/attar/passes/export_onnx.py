@@ -63,7 +63,7 @@ class ExportOnnx(Pass):
                 dynamic_axes={
                     "input_ids": batch_and_time,
                     "attention_mask": batch_and_time,
-                    "logits": {0: "batch", **({1: "places"} if model.head.reads_words else {})},
+                    "logits": {0: "batch", **({1: "places"} if model.reads == "words" else {})},
                     "embedding": {0: "batch"},
                 },
                 opset_version=self.opset,

@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 from attar.errors import TeacherError
 from attar.passes import Artifact, Context, Pass
 from attar.runtime.windows import joined
+from attar.tasks.sentences import sentences_of
 from attar.train.encoders import ConvolutionEncoder, TransformerEncoder, embedding_of
 from attar.train.models import Model
 
@@ -41,7 +42,10 @@ class TrimVocabulary(Pass):
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         model = Model.load(source.folder)
         rows = (*context.dataset.train, *context.dataset.unlabeled)
-        texts = (row.text for row in rows)
+        texts: Iterable[str] = (row.text for row in rows)
+        if model.reads == "sentences":  # which the tokenizer cuts, and not their document
+            places = ((text, sentences_of(text)) for text in texts)
+            texts = (text[start:end] for text, found in places for start, end in found)
         tokenizer, kept = trim(model.tokenizer, texts, self.pieces, model.windows)
         model.set_tokenizer(tokenizer)
         index = torch.tensor(kept)

@@ -31,6 +31,7 @@ from attar.plan.search import (
     behind_the_best,
     deep_passes,
     draft_of,
+    examples_in,
     keeps_most,
     measure,
     quick_enough,
@@ -126,7 +127,7 @@ def _student(
 ) -> tuple[Artifact, tuple[Pass, ...]]:
     """Where the student starts, and the passes from there: the pretrained encoder, or the
     tuned teacher where the student is near enough to it to keep what it has learned."""
-    texts = len(base.context.dataset.train) + len(base.context.dataset.unlabeled)
+    texts = examples_in(base.context)
     if base.context.task.gold_kind == "document":
         return base.start, (
             base.vocabulary,
@@ -141,8 +142,8 @@ def _student(
         return tuned, (base.vocabulary, *few_passes(shape, texts, tuned))
     if texts >= FEW and keeps_most(shape, base.source):  # one epoch of few texts is too little
         values["start"] = Derived("the teacher", "most of its layers are kept")
-        spans = base.context.task.gold_kind == "spans"
-        return tuned, (base.vocabulary, *deep_passes(shape, texts, spans))
+        places = base.context.task.reads != "text"
+        return tuned, (base.vocabulary, *deep_passes(shape, texts, places))
     return base.start, (base.vocabulary, *scratch)
 
 

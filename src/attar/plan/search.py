@@ -32,6 +32,7 @@ from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.vectors import vector_distillation
 from attar.runtime.predictor import Predictor
+from attar.tasks.sentences import sentences_of
 from attar.train.encoders import TransformerEncoder, can_narrow
 from attar.train.models import Model
 from attar.train.shapes import Shape, Source, spread_layers
@@ -56,7 +57,7 @@ FROM_LABELS: Mapping[str, Any] = {
     "temperature": 1.0,
     "embedding_dropout": 0.7,
 }
-SPANS_MENDING = 3  # epochs (docs/extract.md)
+PLACES_MENDING = 3  # epochs (docs/extract.md)
 LABELS_EPOCHS = 4  # of them: more overfit (docs/experiments.md)
 PROBE = Shape((), 64)  # which is taught either way: seconds of training
 
@@ -176,6 +177,16 @@ def affordable(
     return []
 
 
+def examples_in(context: Context, unlabeled: bool = True) -> int:
+    """What a student sees when it visits every text once: texts, or, where those are read
+    sentence by sentence, the sentences."""
+    dataset = context.dataset
+    rows = (*dataset.train, *(dataset.unlabeled if unlabeled else ()))
+    if context.task.reads != "sentences":
+        return len(rows)
+    return sum(len(sentences_of(row.text)) for row in rows)
+
+
 def name_of(shape: Shape | None) -> str:
     return shape.name if shape is not None else "the start's own shape"
 
@@ -215,11 +226,11 @@ def student_passes(
     return (*shape_passes(shape), *taught, ExportOnnx(), quantization(shape))
 
 
-def deep_passes(shape: Shape, texts: int, spans: bool = False) -> tuple[Pass, ...]:
+def deep_passes(shape: Shape, texts: int, places: bool = False) -> tuple[Pass, ...]:
     """From the trimmed teacher to the exported student, for a shape that keeps most of its
-    layers: what the teacher has learned is still there, and one epoch mends the cut. spans: are
-    learned, of which every text holds several and none is repeated as labels are."""
-    epochs = SPANS_MENDING if spans else 1
+    layers: what the teacher has learned is still there, and one epoch mends the cut. places: in
+    texts are learned, of which every text holds several and none is repeated as labels are."""
+    epochs = PLACES_MENDING if places else 1
     mended = replace(distillation(True, texts), epochs=epochs, learning_rate=2e-4, head_factor=1.0)
     return (*shape_passes(shape), mended, ExportOnnx(), quantization(shape))
 
@@ -304,7 +315,7 @@ def trial(
     from_labels: bool = False,
 ) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
-    texts = len(context.dataset.train) + len(context.dataset.unlabeled)
+    texts = examples_in(context)
     vectors = context.task.gold_kind == "document"
     source = source_of(start)[0] if vectors else None
     *training, export, quantize = student_passes(shape, texts, part, from_labels, vectors, source)

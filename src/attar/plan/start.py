@@ -13,6 +13,7 @@ from attar.data.kept import kept_labels
 from attar.errors import TeacherError
 from attar.passes import Artifact, Context, fingerprint
 from attar.recipe import Recipe
+from attar.tasks.sentences import SentenceIds
 from attar.train.encoders import TransformerEncoder
 from attar.train.start import identity, locate, start_model
 from attar.types import Derived
@@ -21,6 +22,7 @@ BUILDS = "builds"
 CACHE = "cache"
 LONGEST = 512  # tokens at once: attention costs their square
 LONGEST_VECTOR = 256  # what encoders of whole texts are made for; documents have windows
+LONGEST_SENTENCE = 96
 MOST_WINDOWS = 8
 MEASURED_DOCUMENTS = 2_000
 
@@ -30,11 +32,17 @@ def longest_text(location: str, context: Context) -> Derived:
     far as the encoder goes. Documents count as train texts."""
     probe = start_model(location, context.task.name, len(context.columns), LONGEST)
     tokens = probe.tokens(_texts(context))
-    needed = int(np.percentile([len(ids) for ids in tokens], 99.5))
+    lengths = [len(part) for ids in tokens for part in _read_at_once(ids)]
+    needed = int(np.percentile(lengths, 99.5))
     limit = LONGEST_VECTOR if context.task.gold_kind == "document" else LONGEST
+    sentences = context.task.reads == "sentences"
+    if sentences:
+        limit = LONGEST_SENTENCE
     if isinstance(probe.encoder, TransformerEncoder):
         limit = min(limit, probe.encoder.positions // 4 * 4)  # batches are padded to fours
     longest = max(16, min(limit, -(-needed // 8) * 8))
+    if sentences:
+        return Derived(longest, f"99.5 % of the sentences, at most {limit}; longer ones are cut")
     if needed > limit or limit == needed == LONGEST:
         return Derived(longest, "the most that the encoder takes at once; texts are longer")
     return Derived(longest, f"99.5 % of the train texts have at most {needed} tokens; by eights")
@@ -43,6 +51,8 @@ def longest_text(location: str, context: Context) -> Derived:
 def most_windows(location: str, longest: int, context: Context) -> Derived:
     """Windows of `longest` tokens that are read of a text: as many as 99.5 % of the train
     texts need, at most MOST_WINDOWS."""
+    if context.task.reads == "sentences":
+        return Derived(1, "each sentence is a window of its own")
     name, columns = context.task.name, len(context.columns)
     probe = start_model(location, name, columns, longest, MOST_WINDOWS)
     tokens = probe.tokens(_texts(context))
@@ -62,6 +72,10 @@ def _texts(context: Context) -> list[str]:
     documents = context.dataset.documents
     read = [one.read for one in documents[:: max(1, len(documents) // MEASURED_DOCUMENTS)]]
     return [*(row.text for row in context.dataset.train), *read]
+
+
+def _read_at_once(ids: list[int]) -> list[list[int]]:
+    return ids.parts if isinstance(ids, SentenceIds) else [ids]
 
 
 def start_artifact(location: str, max_length: int, context: Context, windows: int = 1) -> Artifact:

@@ -13,7 +13,7 @@ from attar.metrics import surely_better
 from attar.passes import Artifact, Context, fingerprint
 from attar.passes.finetune import Finetune, Method
 from attar.plan.few import few_rows, rows_a_label
-from attar.plan.search import FEW, MANY
+from attar.plan.search import FEW, MANY, examples_in
 from attar.recipe import ClaimSpec, TeacherSection
 from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
@@ -38,27 +38,33 @@ def make_teacher(
 ) -> Teacher:
     """Fine-tune the teacher on train; its frozen twin with a fitted head stands beside it,
     and where `words`, a linear model on words."""
-    rows = len(context.dataset.train)
+    rows = examples_in(context, unlabeled=False)
     method, reason = section.finetune, "the recipe says so"
     if method == "auto":
         method, reason = _method_for(context)
     if method == "contrastive" and context.task.gold_kind != "label":
         raise RecipeError('[teacher] finetune = "contrastive" needs one label a text; take "full"')
-    if method == "frozen" and context.task.gold_kind == "spans":
-        raise RecipeError('[teacher] finetune = "frozen" does not learn spans; take "full"')
+    if method == "frozen" and context.task.reads != "text":
+        raise RecipeError(
+            f'[teacher] finetune = "frozen" does not learn to read {context.task.reads}; '
+            'take "full"'
+        )
     if method != "frozen" and context.task.gold_kind == "document":
         raise RecipeError(f'[teacher] finetune = "{method}" does not learn to rank; take "frozen"')
     step = _finetuning(_method(method), rows)
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
     values["teacher.epochs"] = Derived(
-        step.epochs, f"from the method and the {rows:,} rows of train"
+        step.epochs,
+        f"from the method and the {rows:,} "
+        f"{'sentences' if context.task.reads == 'sentences' else 'rows'} of train",
     )
     values["teacher.balance"] = balance
     if context.task.gold_kind == "document":
         return vector_teacher(start, context)
-    spans = context.task.gold_kind == "spans"
-    others: list[Teacher] = [] if spans else [frozen_teacher(start, context, balance.value)]
+    others: list[Teacher] = []
+    if context.task.reads == "text":
+        others.append(frozen_teacher(start, context, balance.value))
     if words:
         others.append(words_teacher(context))
     if method == "frozen":
@@ -109,11 +115,11 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
 
 
 def trial_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
-    """What teaches the trials of a search: the frozen teacher, or where words are read, which
-    no fitted head does well, an encoder tuned as briefly as it may be."""
+    """What teaches the trials of a search: the frozen teacher, or where words or sentences
+    are read, which no fitted head does well, an encoder tuned as briefly as it may be."""
     if context.task.gold_kind == "document":
         return vector_teacher(start, context)
-    if context.task.gold_kind != "spans":
+    if context.task.reads == "text":
         return frozen_teacher(start, context, balance)
     return local_teacher(replace(_finetuning("full", MANY), epochs=1), start, context)
 

@@ -7,13 +7,14 @@ It does not read data files, measure itself, or decide what follows an abstentio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
@@ -22,15 +23,18 @@ from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.index import ENGINE as EXACT_SEARCH
 from attar.runtime.index import DocumentIndex, read_index, unit
 from attar.runtime.passages import with_passage
-from attar.runtime.reading import of_words, widened
+from attar.runtime.reading import of_sentences, of_words, widened
 from attar.runtime.windows import cut, joined, joined_offsets, pooled, set_windows, windows_in
 from attar.tasks import TASKS
+from attar.tasks.sentences import SentenceIds, with_words
 from attar.tasks.words import Ids as WordIds
 from attar.types import Document, Outputs, Prediction, Progress, Ranking, Silent
 
 MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.
 CHARACTERS_PER_TOKEN = 64
+#: Of sentences of one document that run together, padding included.
+SENTENCE_TOKENS = 256
 #: Integer kernels round differently on different processors.
 GOLDEN_TOLERANCE = 0.02
 
@@ -72,10 +76,12 @@ class Predictor:
         try:
             self._most_windows, overlap = windows_in(self.manifest["input"])
             longest = self._max_length * self._most_windows
-            self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * longest)
             self._task = TASKS.get(self.manifest["task"])
             self._task.check_manifest(self.manifest)
-            self._reads_words = self._task.gold_kind == "spans"
+            self._reads = self._task.reads
+            self._max_characters = MAX_CHARACTERS
+            if self._reads != "sentences":
+                self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * longest)
             self._tokenizer = _load_tokenizer(bundle, self._max_length, self._most_windows, overlap)
             self._engine = _load_engine(bundle, threads)
             if only_exact and self._engine.mixes_rows:
@@ -108,6 +114,22 @@ class Predictor:
     @property
     def capabilities(self) -> tuple[str, ...]:
         return tuple(self.manifest["capabilities"])
+
+    def asked(self, words: int) -> Predictor:
+        """A predictor of the same model whose summaries are as long as `words` allow. Raises
+        DataError where it makes none."""
+        settings = self.manifest["task_settings"]
+        if "summary" not in self.capabilities or "words" not in settings:
+            raise DataError(
+                f"{self._where}: makes no summaries, which alone have a length in words. "
+                f"It can: {', '.join(self.capabilities)}."
+            )
+        other = copy(self)
+        # Whoever asks for a length wants it filled: nothing is left out for saying little.
+        asked = {**settings, "words": words, "share": None, "cut": None}
+        other.manifest = {**self.manifest, "task_settings": asked}
+        self._task.check_manifest(other.manifest)
+        return other
 
     # A str is also a sequence of str: the first signature that fits counts.
     @overload
@@ -152,13 +174,16 @@ class Predictor:
         if not encoded:  # no rows, of the right shapes
             return {name: values[:0] for name, values in self._run([self._encode("")]).items()}
         found: dict[str, NDArray[Any]] = {}
-        most = max((len(ids.words) for ids in encoded if isinstance(ids, WordIds)), default=0)
+        most = max(map(_places, encoded))
+        widths = dict.fromkeys(("words", "sentences", "sentence_embeddings"), most)
+        if self._reads != "text":
+            widths["logits"] = most + (self._reads == "words")
         # One text a batch by default, so batches are about as many as texts.
         shown = (progress or Silent()).track(self._batches(encoded), "answer", len(encoded))
         for chosen, outputs in shown:
             for name, values in outputs.items():
-                if self._reads_words and name in ("logits", "words"):
-                    values = widened(values, most + (name == "logits"))
+                if name in widths:
+                    values = widened(values, widths[name])
                 if name not in found:
                     found[name] = np.empty((len(encoded), *values.shape[1:]), values.dtype)
                 found[name][chosen] = values
@@ -226,9 +251,9 @@ class Predictor:
                 else answer
                 for answer, row in zip(answers, rows, strict=True)
             ]
-        if not self._reads_words:
+        if self._reads == "text":
             return answers
-        read = (row.text if isinstance(row, WordIds) else "" for row in rows)
+        read = (row.text if isinstance(row, WordIds | SentenceIds) else "" for row in rows)
         return [answer.in_text(text) for answer, text in zip(answers, read, strict=True)]
 
     def _encode(self, text: str) -> Ids:
@@ -236,16 +261,23 @@ class Predictor:
         return ids if self._index is None else Query.of(ids, text[: self._max_characters])
 
     def _encoded(self, text: str) -> Ids:
-        try:
-            encoding = self._tokenizer.encode(text[: self._max_characters])
-        except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
-            clean = text[: self._max_characters].encode("utf-8", "replace").decode("utf-8")
-            encoding = self._tokenizer.encode(clean)
-        if self._reads_words:
-            ids = joined(encoding, self._most_windows) or [self._pad]
+        text = text[: self._max_characters]
+        if self._reads == "sentences":
+            sentences = with_words(text)
+            parts = [self._tokens(text[start:end]).ids for start, end, _ in sentences]
+            return SentenceIds.of(parts or [self._tokens("").ids or [self._pad]], sentences, text)
+        encoding = self._tokens(text)
+        ids = joined(encoding, self._most_windows) or [self._pad]
+        if self._reads == "words":
             offsets = joined_offsets(encoding, self._most_windows)
-            return WordIds.of(ids, offsets, text[: self._max_characters], self._max_length)
-        return joined(encoding, self._most_windows) or [self._pad]
+            return WordIds.of(ids, offsets, text, self._max_length)
+        return ids
+
+    def _tokens(self, text: str) -> Encoding:
+        try:
+            return self._tokenizer.encode(text)
+        except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
+            return self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"))
 
     def _encode_all(
         self, texts: Sequence[str], first: int, encode: Callable[[str], Ids] | None = None
@@ -262,7 +294,8 @@ class Predictor:
         """Run everything, shortest first; yields positions in `encoded` and their outputs."""
         batch: list[int] = []
         for position in sorted(range(len(encoded)), key=lambda p: len(encoded[p])):
-            if batch and len(encoded[position]) * (len(batch) + 1) > self._batch_tokens:
+            full = len(encoded[position]) * (len(batch) + 1) > self._batch_tokens
+            if batch and (full or self._reads == "sentences"):
                 yield batch, self._run([encoded[p] for p in batch])
                 batch = []
             batch.append(position)
@@ -270,7 +303,10 @@ class Predictor:
             yield batch, self._run([encoded[p] for p in batch])
 
     def _run(self, rows: Sequence[Ids]) -> Outputs:
-        if max(map(len, rows)) <= self._max_length:
+        if self._reads == "sentences":
+            read = [row for row in rows if isinstance(row, SentenceIds)]
+            outputs = of_sentences([self._run_sentences(row) for row in read], read)
+        elif max(map(len, rows)) <= self._max_length:
             outputs = self._run_windows(rows)
         else:
             windows = [(i, w) for i, ids in enumerate(rows) for w in cut(ids, self._max_length)]
@@ -279,11 +315,11 @@ class Predictor:
             tokens = np.array([len(window) for _, window in windows], dtype=np.int64)
             outputs = {
                 name: values
-                if self._reads_words and name == "logits"  # still to be read at words
+                if self._reads == "words" and name == "logits"  # still to be read at words
                 else pooled(values, owner, tokens, len(rows))
                 for name, values in outputs.items()
             }
-        if self._reads_words:
+        if self._reads == "words":
             outputs = {**outputs, **of_words(outputs["logits"], rows, self._max_length)}
         if self._index is not None:
             texts = [row.text for row in rows if isinstance(row, Query)]
@@ -295,6 +331,24 @@ class Predictor:
         if "embedding" not in outputs:
             raise BundleError("its distance part needs embeddings, which the model does not give")
         return {**outputs, "distance": self._distance(outputs["embedding"])}
+
+    def _run_sentences(self, row: SentenceIds) -> Outputs:
+        """Of a document's sentences, in order; those of like length run together. Which run
+        together depends on the document alone: so does its answer."""
+        parts, found = row.parts, dict[str, NDArray[Any]]()
+        order = sorted(range(len(parts)), key=lambda i: len(parts[i]))
+        batch: list[int] = []
+        for number, i in enumerate(order):
+            batch.append(i)
+            after = len(parts[order[number + 1]]) if number + 1 < len(order) else None
+            if after is not None and after * (len(batch) + 1) <= SENTENCE_TOKENS:
+                continue
+            for name, values in self._run_windows([parts[j] for j in batch]).items():
+                if name not in found:
+                    found[name] = np.empty((len(parts), *values.shape[1:]), values.dtype)
+                found[name][batch] = values
+            batch = []
+        return found
 
     def _run_windows(self, rows: Sequence[Ids]) -> Outputs:
         if len(rows) == 1:
@@ -319,6 +373,13 @@ class Query(list[int]):
         made = cls(ids)
         made.text = text
         return made
+
+
+def _places(ids: Ids) -> int:
+    """Words or sentences that are read."""
+    if isinstance(ids, WordIds):
+        return len(ids.words)
+    return len(ids.sentences) if isinstance(ids, SentenceIds) else 0
 
 
 def _check(text: object, what: str) -> None:

@@ -1,7 +1,7 @@
-"""Outputs at words: from what an engine says of every token to what a task reads.
+"""Outputs at words and sentences: from what an engine says to what a task reads.
 
-Arrays hold several texts; one that has fewer words than another is filled up with NaN, and
-its places with -1.
+Arrays hold several texts; one that has fewer words or sentences than another is filled up
+with NaN, and its places with -1.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from attar.errors import BundleError
 from attar.runtime.windows import cut, pooled
+from attar.tasks.sentences import SentenceIds, as_array
 from attar.tasks.words import Ids, places
 from attar.types import Outputs
 
@@ -42,6 +43,33 @@ def of_words(
         found[i, 1 + known] = logits[np.searchsorted(owner, i) + window, 1 + token]
     texts = np.array([row.text for row in read], dtype=object)
     return {"logits": found, "words": places([row.words for row in read]), "texts": texts}
+
+
+def of_sentences(found: Sequence[Outputs], rows: Sequence[SentenceIds]) -> Outputs:
+    """found: of each text what an engine gives for its parts, `logits` (parts, columns) and
+    perhaps `embedding` (parts, hidden). Gives `logits` (texts, sentences, columns),
+    `sentences`, their places and words, and of embeddings `sentence_embeddings` (texts,
+    sentences, hidden), and `embedding` (texts, hidden), their mean by tokens."""
+    laid: dict[str, NDArray[Any]] = {"sentences": as_array([row.sentences for row in rows])}
+    most = laid["sentences"].shape[1]
+    for name, as_name in (("logits", "logits"), ("embedding", "sentence_embeddings")):
+        if name not in found[0]:
+            continue
+        width = found[0][name].shape[-1]
+        laid[as_name] = np.full((len(rows), most, width), np.nan, np.float32)
+        for i, (values, row) in enumerate(zip(found, rows, strict=True)):
+            count = len(row.sentences)
+            if values[name].shape != (len(row.parts), width):
+                raise BundleError(
+                    f"the model's output {name!r} has the shape {values[name].shape}, "
+                    "not of sentences"
+                )
+            laid[as_name][i, :count] = values[name][:count]
+    if "embedding" in found[0]:
+        tokens = [np.array([max(1, len(part)) for part in row.parts], np.float64) for row in rows]
+        means = [n @ values["embedding"] / n.sum() for n, values in zip(tokens, found, strict=True)]
+        laid["embedding"] = np.array(means, np.float32)
+    return laid
 
 
 def widened(values: NDArray[Any], width: int) -> NDArray[Any]:

@@ -75,11 +75,22 @@ class FoundDocument(Struct):
     passage: tuple[int, int] | UnsetType = UNSET
 
 
+class ChosenSentence(Struct):
+    """A sentence of the text that a summary takes over, and the section that it is for."""
+
+    start: int
+    end: int
+    text: str
+    section: str
+    score: Score
+
+
 class Answered(Struct):
     """An answer. label or labels: by whoever answered, the model's best guess where nobody
     did; null from a model that only marks spans. spans, calls: from a model that marks spans, or
     knows functions; what a fallback marks has the model's scores, 0 where it has none. documents:
-    from a model that ranks them, best first, instead of a label. score: of the model.
+    from a model that ranks them, best first, instead of a label. summary, sentences, and
+    sections, where a model knows several: from one that summarizes. score: of the model.
     answered_by: model, fallback, person (asked, not yet answered) or nobody (the model
     abstained). note: why nobody else answered."""
 
@@ -92,6 +103,9 @@ class Answered(Struct):
     spans: list[FoundSpan] | UnsetType = UNSET
     calls: list[CalledFunction] | UnsetType = UNSET
     documents: list[FoundDocument] | UnsetType = UNSET
+    summary: str | UnsetType = UNSET
+    sentences: list[ChosenSentence] | UnsetType = UNSET
+    sections: dict[str, str] | UnsetType = UNSET
     note: str | UnsetType = UNSET
 
 

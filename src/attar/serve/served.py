@@ -23,7 +23,7 @@ ABSTAINED = "abstained"
 #: What is said of a text, and what a large model or a person can say as well.
 ANSWERS = ("label", "spans", "calls")
 #: Each of these capabilities is answered by one `Prediction` for a text.
-PREDICTS = (*ANSWERS, "ranking")
+PREDICTS = (*ANSWERS, "ranking", "summary")
 SOME_TEXT = "good morning, where is the parcel that i ordered last week"
 
 

@@ -15,6 +15,7 @@ TASKS: Registry[Task] = Registry(
         "extract": "attar.tasks.extract:EXTRACT",
         "multilabel": "attar.tasks.multilabel:MULTILABEL",
         "rank": "attar.tasks.rank:RANK",
+        "summarize": "attar.tasks.summarize:SUMMARIZE",
     },
     noun="task",
 )
@@ -26,7 +27,7 @@ def task_in(manifest: Mapping[str, Any]) -> Task:
     functions = manifest["task_settings"].get("functions")
     if functions is None or manifest["task"] != "extract":
         return task
-    from attar.tasks.extract import EXTRACT
+    from attar.tasks.extract import Extract
     from attar.tasks.functions import known_functions
 
-    return EXTRACT.with_functions(known_functions(functions))
+    return Extract(known_functions(functions))

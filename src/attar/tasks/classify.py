@@ -29,7 +29,16 @@ from attar.metrics import (
     weighted_macro_f1,
 )
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of
-from attar.types import SHOWN_ALTERNATIVES, Alternative, GoldKind, Outputs, Prediction, Row
+from attar.types import (
+    SHOWN_ALTERNATIVES,
+    Alternative,
+    GoldKind,
+    Outputs,
+    Prediction,
+    Reads,
+    Row,
+    Task,
+)
 
 ACCEPTANCES = ("probability", "energy", "distance")
 
@@ -39,8 +48,9 @@ class Classify:
 
     name = "classify"
     gold_kind: GoldKind = "label"
+    reads: Reads = "text"
     capabilities: tuple[str, ...] = ("label", "embed")
-    acceptances = ACCEPTANCES
+    acceptances: tuple[str, ...] = ACCEPTANCES
     claim_metrics: tuple[str, ...] = (
         *("accuracy", "macro_f1", "recall", "retained"),
         *("error_when_answering", "handover", "oos_auroc", "oos_recall", "oos_acceptance"),
@@ -212,6 +222,9 @@ class Classify:
         columns = len(settings["labels"]) + (settings["out_of_scope"] is not None)
         return checked_logits(outputs, columns)
 
+    def grades(self, rows: Sequence[Row], answers: Sequence[Prediction]) -> None:
+        """Answers are right or wrong."""
+
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
     ) -> dict[str, float]:
@@ -311,4 +324,4 @@ def _outside(row: Row, out_of_scope: str | None) -> bool:
     return out_of_scope is not None and row.label == out_of_scope
 
 
-CLASSIFY = Classify()
+CLASSIFY: Task = Classify()

@@ -44,7 +44,9 @@ from attar.types import (
     GoldKind,
     Outputs,
     Prediction,
+    Reads,
     Row,
+    Task,
 )
 
 OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
@@ -61,6 +63,7 @@ class Extract:
 
     name = "extract"
     gold_kind: GoldKind = "spans"
+    reads: Reads = "words"
     capabilities: tuple[str, ...] = ("spans", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
@@ -267,6 +270,9 @@ class Extract:
         known = [figure for figure in known if not np.isnan(figure)]
         return float(np.mean(known)) if known else 0.0
 
+    def grades(self, rows: Sequence[Row], answers: Sequence[Prediction]) -> None:
+        """Answers are right or wrong."""
+
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
     ) -> dict[str, float]:
@@ -389,4 +395,4 @@ def _labels_right(
     return labeled, np.array(right, bool)
 
 
-EXTRACT = Extract()
+EXTRACT: Task = Extract()

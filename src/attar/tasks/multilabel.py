@@ -30,7 +30,7 @@ from attar.metrics import (
 )
 from attar.tasks.label_sets import labels_in, name_of
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of, is_number
-from attar.types import Alternative, GoldKind, LabelSet, Outputs, Prediction, Row
+from attar.types import Alternative, GoldKind, LabelSet, Outputs, Prediction, Reads, Row, Task
 
 UNTUNED = 0.5
 #: A label with so many positive rows weighs its own best threshold and the shared one alike.
@@ -42,6 +42,7 @@ class Multilabel:
 
     name = "multilabel"
     gold_kind: GoldKind = "labels"
+    reads: Reads = "text"
     capabilities: tuple[str, ...] = ("label", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
@@ -211,6 +212,9 @@ class Multilabel:
         """Average precision, which needs no thresholds: they are fixed later."""
         return figures.get("average_precision", 0.0)
 
+    def grades(self, rows: Sequence[Row], answers: Sequence[Prediction]) -> None:
+        """Answers are right or wrong."""
+
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
     ) -> dict[str, float]:
@@ -312,4 +316,4 @@ def _matrices(
     return gold, named, scores
 
 
-MULTILABEL = Multilabel()
+MULTILABEL: Task = Multilabel()

@@ -23,7 +23,7 @@ from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Resampled, Separation
 from attar.metrics import auroc, sigmoid
 from attar.tasks.shared import check_scores, groups_of, is_number
-from attar.types import GoldKind, Outputs, Prediction, RankedDocument, Ranking, Row
+from attar.types import GoldKind, Outputs, Prediction, RankedDocument, Ranking, Reads, Row, Task
 
 DIMENSIONS = 384  # until the plan knows the teacher's
 SHOWN = 10  # documents of an answer; figures "at 10" look at all of them
@@ -39,6 +39,7 @@ class Rank:
 
     name = "rank"
     gold_kind: GoldKind = "document"
+    reads: Reads = "text"
     capabilities: tuple[str, ...] = ("ranking", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
@@ -170,6 +171,9 @@ class Rank:
 
     def score(self, figures: Mapping[str, float]) -> float:
         return figures.get("mrr", 0.0)
+
+    def grades(self, rows: Sequence[Row], answers: Sequence[Prediction]) -> None:
+        """Answers are right or wrong."""
 
     def metrics(
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
@@ -368,4 +372,4 @@ def _outside(row: Row, out_of_scope: str | None) -> bool:
     return out_of_scope is not None and row.label == out_of_scope
 
 
-RANK = Rank()
+RANK: Task = Rank()

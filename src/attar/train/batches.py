@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attar.runtime.windows import cut
+from attar.tasks.sentences import SentenceIds
 from attar.tasks.words import Ids
 
 
@@ -20,13 +21,15 @@ class TokenBatch:
     (windows,), the place in `rows` of the text that a window belongs to. starts: for tasks
     that read words, where the text (of its first window) and each word are read among the
     windows' places, of which each has 1 + time, one after the other: (batch, 1 + words), -1
-    where there is none."""
+    where there is none. sentences: for tasks that read sentences, which window each is,
+    (batch, sentences), -1 past a document's last."""
 
     rows: NDArray[np.int64]
     input_ids: Tensor
     attention_mask: Tensor
     owner: Tensor
     starts: Tensor | None = None
+    sentences: Tensor | None = None
 
 
 def batch_order(
@@ -50,9 +53,7 @@ def pad(
 ) -> TokenBatch:
     """size: tokens a window; longer rows have several (`runtime.windows`). None: no row has."""
     windows = [
-        (place, part)
-        for place, row in enumerate(rows)
-        for part in ([tokens[row]] if size is None else cut(tokens[row], size))
+        (place, part) for place, row in enumerate(rows) for part in _parts(tokens[row], size)
     ]
     longest = max((len(part) for _, part in windows), default=1) or 1
     longest = -(-longest // 4) * 4  # few shapes: kernels are prepared once for each
@@ -68,7 +69,24 @@ def pad(
         torch.from_numpy(mask),
         torch.from_numpy(owner),
         _starts([tokens[row] for row in rows], owner, 1 + longest, size or longest),
+        _sentences([tokens[row] for row in rows], owner),
     )
+
+
+def _parts(row: list[int], size: int | None) -> list[list[int]]:
+    if isinstance(row, SentenceIds):
+        return row.parts
+    return [row] if size is None else cut(row, size)
+
+
+def _sentences(rows: Sequence[list[int]], owner: NDArray[np.int64]) -> Tensor | None:
+    counts = [len(row.sentences) for row in rows if isinstance(row, SentenceIds)]
+    if not counts:
+        return None
+    first = np.searchsorted(owner, np.arange(len(counts)))[:, None]
+    place = np.arange(max(counts))[None]
+    found = np.where(place < np.array(counts)[:, None], first + place, -1)
+    return torch.from_numpy(found)
 
 
 def _starts(

@@ -61,9 +61,9 @@ def measure(
     model.eval().requires_grad_(False)
     batches = padded_batches(model.tokens(texts), model.pad_id, BATCH, model.max_length)
     handles = gathered.watch(taylor=by == "taylor")
+    handles.append(model.register_forward_pre_hook(gathered.begin))
     try:
         for batch in progress.track(batches, "measure importance", len(batches)):
-            gathered.mask = batch.attention_mask
             with torch.set_grad_enabled(by == "taylor"):
                 logits, _ = model.read(batch)
             if by == "taylor":
@@ -91,7 +91,8 @@ class _Gathered:
         self.neurons = [torch.zeros(b.neurons) for b in self.blocks]
         self.channels = torch.zeros(encoder.hidden)
         self.squares = torch.zeros(encoder.hidden)
-        self.shared: Tensor | None = None  # of this batch: (batch, hidden)
+        self.shared: dict[int, Tensor] = {}  # of this batch, by run: (windows, hidden)
+        self.run = 0
 
     def watch(self, taylor: bool) -> list[Any]:
         handles = [self.stream[0].register_forward_hook(self._start)] if taylor else []
@@ -104,10 +105,15 @@ class _Gathered:
         handles += [part.register_forward_hook(self._channels) for part in self.stream]
         return handles
 
+    def begin(self, model: nn.Module, args: tuple[Tensor, Tensor]) -> None:
+        """Of a run of the model; a batch of sentences takes several."""
+        self.run += 1
+        self.mask = args[1]
+
     def end_of_batch(self) -> None:
-        assert self.shared is not None
-        self.channels += self.shared.abs().sum(0)
-        self.shared = None
+        for gates in self.shared.values():
+            self.channels += gates.abs().sum(0)
+        self.shared = {}
 
     def importance(self, by: Measure) -> Importance:
         joining = [moments.inputs() for moments, _ in self.inputs]
@@ -149,9 +155,10 @@ class _Gathered:
     def _channels(self, part: nn.Module, args: Any, output: Tensor) -> None:
         """One gate a channel, shared by every place of the stream."""
         self.squares += output.detach()[self.mask.bool()].square().sum(0)
+        run = self.run
 
-        def note(gates: Tensor) -> None:  # (batch, hidden)
-            self.shared = gates if self.shared is None else self.shared + gates
+        def note(gates: Tensor) -> None:  # (windows, hidden)
+            self.shared[run] = self.shared[run] + gates if run in self.shared else gates
 
         if output.requires_grad:
             _on_gradient(output, note)

@@ -22,12 +22,16 @@ from torch import Tensor, nn
 
 from attar.files import write_atomically
 from attar.runtime.windows import joined, joined_offsets, set_windows
+from attar.tasks import TASKS
+from attar.tasks.sentences import SentenceIds, with_words
 from attar.tasks.words import Ids
 from attar.train.batches import TokenBatch, padded_batches
 from attar.train.encoders import Encoder, encoder_from_spec
 from attar.train.heads import HEADS
 from attar.train.precision import mixed_precision
 from attar.types import Progress, Silent
+
+GROUPS = 4  # of sentences of like length, of a batch
 
 
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -52,6 +56,7 @@ class Model(nn.Module):
         read of a text at most."""
         super().__init__()
         self.task = task
+        self.reads = TASKS.get(task).reads
         self.encoder = encoder
         self.columns = columns
         self.head = HEADS.get(task)(encoder.hidden, columns)
@@ -72,14 +77,16 @@ class Model(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.encoder(input_ids, attention_mask)
         embedding = mean_pool(hidden, attention_mask)
-        if self.head.reads_words:  # the text, then each token: (batch, 1 + time, columns)
+        if self.reads == "words":  # the text, then each token: (batch, 1 + time, columns)
             return self.head(torch.cat([embedding[:, None], hidden], dim=1)), embedding
         return self.head(embedding), embedding
 
     def tokens(self, texts: Iterable[str]) -> list[list[int]]:
         """The ids of each text, of a long one its windows in turn (`runtime.windows`)."""
         texts = list(texts)
-        if self.head.reads_words:
+        if self.reads == "sentences":
+            return [self._sentences(text) for text in texts]
+        if self.reads == "words":
             pairs = zip(self.tokenizer.encode_batch(texts), texts, strict=True)
             return [
                 Ids.of(
@@ -93,10 +100,19 @@ class Model(nn.Module):
         encodings = self.tokenizer.encode_batch_fast(texts)
         return [joined(encoding, self.windows) for encoding in encodings]
 
+    def _sentences(self, text: str) -> SentenceIds:
+        sentences = with_words(text)
+        said = [text[start:end] for start, end, _ in sentences] or [""]
+        parts = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(said)]
+        return SentenceIds.of(parts, sentences, text)
+
     def read(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """Logits (batch, columns) and embeddings (batch, hidden) of whole texts: means over
         their windows by tokens, as `runtime.windows.pooled`. For tasks that read words the
-        logits of text and words, (batch, 1 + words, columns), NaN where there is none."""
+        logits of text and words, (batch, 1 + words, columns), NaN where there is none; for
+        those that read sentences the sentences' (batch, sentences, columns)."""
+        if batch.sentences is not None:
+            return self._read_sentences(batch, batch.sentences)
         logits, embedding = self(batch.input_ids, batch.attention_mask)
         if batch.starts is not None:
             read = logits.flatten(0, 1)[batch.starts.clamp(min=0)]  # (batch, 1 + words, columns)
@@ -108,6 +124,22 @@ class Model(nn.Module):
         if len(batch.owner) == len(batch.rows):
             return logits, embedding
         return self._pooled(batch, logits, embedding)
+
+    def _read_sentences(self, batch: TokenBatch, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of like length together: most are far shorter than the longest."""
+        lengths = batch.attention_mask.sum(dim=1)
+        groups = lengths.argsort(stable=True).chunk(GROUPS)
+        found = []
+        for group in groups:
+            longest = -(-int(lengths[group].max()) // 4) * 4 or 4
+            found.append(
+                self(batch.input_ids[group, :longest], batch.attention_mask[group, :longest])
+            )
+        back = torch.cat(groups).argsort()
+        logits, embedding = (torch.cat(values)[back] for values in zip(*found, strict=True))
+        laid = logits[sentences.clamp(min=0)]  # (batch, sentences, columns)
+        laid = laid.masked_fill(sentences[..., None] < 0, float("nan"))
+        return laid, self._pooled(batch, logits, embedding)[1]
 
     def _pooled(
         self, batch: TokenBatch, logits: Tensor, embedding: Tensor
@@ -124,13 +156,18 @@ class Model(nn.Module):
         self, texts: Sequence[str], progress: Progress | None = None, what: str = "answer"
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, columns) and embeddings (n, hidden), in the order of `texts`; for tasks
-        that read words the logits are (n, 1 + words, columns), in half precision."""
+        that read words the logits are (n, 1 + words, columns), for those that read sentences
+        (n, sentences, columns), in half precision."""
         self.eval()
         tokens = self.tokens(texts)
         logits = np.zeros((len(texts), self.columns), np.float32)
-        if self.head.reads_words:
+        if self.reads == "words":
             most = max((len(ids.words) for ids in tokens if isinstance(ids, Ids)), default=0)
             logits = np.full((len(texts), 1 + most, self.columns), np.nan, np.float16)
+        if self.reads == "sentences":
+            counts = [len(ids.sentences) for ids in tokens if isinstance(ids, SentenceIds)]
+            shape = (len(texts), max(counts, default=0), self.columns)
+            logits = np.full(shape, np.nan, np.float16)
         pooled = np.zeros((len(texts), self.encoder.hidden), np.float32)
         size = max(1, 64 // self.windows)
         batches = padded_batches(tokens, self.pad_id, size, self.max_length)
@@ -138,7 +175,7 @@ class Model(nn.Module):
         for batch in shown:
             with mixed_precision():
                 batch_logits, batch_pooled = self.read(batch)
-            if batch.starts is None:
+            if self.reads == "text":
                 logits[batch.rows] = batch_logits.float().numpy()
             else:
                 logits[batch.rows, : batch_logits.shape[1]] = batch_logits.float().numpy()

@@ -26,6 +26,7 @@ SECTIONS: tuple[tuple[str, str, str, Section], ...] = (
     ("slices", "Slices", "Where it is weaker", weaknesses.slices),
     ("labels", "Labels", "Label by label", weaknesses.by_label),
     ("errors", "Errors", "What it gets wrong", weaknesses.errors),
+    ("worst", "Worst answers", "Where it is furthest from the gold answer", weaknesses.worst),
     ("data", "Data", "Data", origin.data),
     ("reproduce", "Reproduce", "Reproduce it", origin.reproduce),
 )

@@ -37,6 +37,7 @@ _MAIN = (
     ("accuracy", "Accuracy"),
     ("micro_f1", "Micro F1"),
     ("recall_at_1", "Recall@1"),
+    ("rouge1", "ROUGE-1"),
 )
 
 
@@ -44,12 +45,14 @@ def headline(report: Mapping[str, Any]) -> Html:
     """Name, verdict on the claims, and the four figures to remember."""
     labels = report.get("labels")
     spans, functions = report.get("span_labels"), report.get("functions")
+    sections = report.get("sections")
     about = [
         report.get("task"),
         f"{len(functions)} functions" if functions else None,
         f"{len(labels)} {'templates of calls' if functions else 'labels'}" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
         f"{report['documents']:,} documents" if report.get("documents") else None,
+        f"{len(sections)} sections" if sections and len(sections) > 1 else None,
     ]
     metric, title = next(
         (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[2]

@@ -34,6 +34,10 @@ _METRICS: tuple[tuple[str, str, Format], ...] = (
     ("mrr", "mean reciprocal rank", three_digits),
     ("ndcg_at_10", "nDCG@10", three_digits),
     ("span_f1", "span F1", percent),
+    ("rouge1", "ROUGE-1", percent),
+    ("rouge2", "ROUGE-2", percent),
+    ("rougeL", "ROUGE-L", percent),
+    ("compression", "words of a summary, of the document", percent),
     ("exact", "exactly the gold label and spans", percent),
     ("micro_f1", "micro F1", percent),
     ("macro_f1", "macro F1", percent),
@@ -78,7 +82,10 @@ def beside_teacher(report: Mapping[str, Any]) -> Html:
                 )
             rows.append([label, show(mine), "–" if other is None else show(other), gap])
     if report.get("chance") is not None and rows:
-        rows.append(["the same answer for every text", percent(report["chance"]), "–", "–"])
+        blind = "the same answer for every text"
+        if metrics.get("rouge1") is not None:
+            blind = "ROUGE-1 of the first sentences"
+        rows.append([blind, percent(report["chance"]), "–", "–"])
     measured = report.get("certify_rows") or metrics.get("rows")
     said = []
     if measured:

@@ -133,6 +133,16 @@ def by_label(report: Mapping[str, Any]) -> Html:
     return table("Each label: given where its probability reaches “from”", head, rows)
 
 
+def worst(report: Mapping[str, Any]) -> Html:
+    """Of a task whose answers are not right or wrong: the worst ones."""
+    rows = [
+        [row["text"], row["gold"], row["label"], percent(row["grade"])]
+        for row in records(report, "worst", "text", "gold", "label", "grade")
+    ]
+    head = ("text", "gold", "answered", "mean of ROUGE-1, -2, -L")
+    return table("The worst answers", head, rows, numeric=False)
+
+
 def errors(report: Mapping[str, Any]) -> Html:
     confusions = records(report, "confusions", "gold", "named", "rows", "of")
     shares = [row["rows"] / max(1, row["of"]) for row in confusions]

@@ -11,6 +11,7 @@ HEADS: Registry[type] = Registry(
         "extract": "attar.train.heads.extract:ExtractHead",
         "multilabel": "attar.train.heads.multilabel:MultilabelHead",
         "rank": "attar.train.heads.rank:RankHead",
+        "summarize": "attar.train.heads.summarize:SummarizeHead",
     },
     noun="head",
 )

@@ -14,11 +14,8 @@ from attar.train.linear import LinearHead, fit_linear
 class ClassifyHead(nn.Module):
     """Logits over the task's columns from the pooled embedding.
 
-    unit: read its direction alone, as a vector of length 1. reads_words: columns are asked of
-    each word too (`train.heads.extract`).
+    unit: read its direction alone, as a vector of length 1.
     """
-
-    reads_words = False
 
     def __init__(self, hidden: int, columns: int, dropout: float = 0.1) -> None:
         super().__init__()

@@ -19,8 +19,6 @@ class ExtractHead(ClassifyHead):
     columns alone.
     """
 
-    reads_words = True
-
     @staticmethod
     def gold_loss(logits: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy; target (batch, 1 + words) holds columns, -1 where nobody knows."""
