@@ -44,7 +44,7 @@ TOOLS: list[dict[str, Any]] = [
     },
 ]
 FUNCTIONS = functions_in(TOOLS)
-TASK = Extract(FUNCTIONS)
+TASK = EXTRACT.with_functions(FUNCTIONS)
 
 
 def spans(text: str, **labels: str) -> list[tuple[int, int, str]]:
