@@ -169,7 +169,7 @@ def test_redaction_reaches_what_is_learned_from_and_nothing_else(run: Any, tmp_p
     save_rows(redacted.flagged, tmp_path / "flagged.jsonl")
     assert "personal data" in (tmp_path / "flagged.jsonl").read_text()
     out = tmp_path / "out.jsonl"
-    save_redacted(raw, out, Silent())
+    save_redacted(raw, TASK.gold_kind, out, Silent())
     entries = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(entries) == sum(summary(raw, TASK)["rows"].values())
     assert "@" not in out.read_text() and {e["split"] for e in entries} >= {"train", "certify"}

@@ -62,7 +62,7 @@ def curate(
         save_rows(dataset.flagged, checked.work / "flagged.jsonl")
         suspects = _suspects(checked, dataset, seed, progress) if labels else None
         if redact is not None:
-            save_redacted(dataset, redact, progress)
+            save_redacted(dataset, task.gold_kind, redact, progress)
     found = summary(dataset, task)
     if suspects is not None:
         found["suspicious_labels"] = len(suspects)

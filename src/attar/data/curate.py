@@ -107,7 +107,7 @@ def curate(
     unlabeled = _keep(filters.without_known(unlabeled, splits["train"]), dropped)
     splits["unlabeled"] = in_order(unlabeled)
     progress.say("looking at quality, languages and personal data")
-    flagged, remarks = screen(splits, fields, dropped, progress)
+    flagged, remarks = screen(splits, fields, task.gold_kind, dropped, progress)
     # As they are: the model that ships must read all of them.
     splits["unlabeled"] += [Row(document.read, file=DOCUMENTS) for document in documents]
     progress.say(f"kept {sum(map(len, splits.values())):,} rows, dropped {len(dropped):,}")

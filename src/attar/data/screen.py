@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from attar.data import language, quality, reasons
 from attar.data.filters import without
-from attar.data.personal import find_personal_data, placeholders
+from attar.data.personal import find_personal_data
+from attar.data.redacted import label_fields, redacted
 from attar.files import write_atomically
 from attar.recipe import DataSection
-from attar.types import Dataset, Dropped, Flagged, Progress, Row
+from attar.types import Dataset, Dropped, Flagged, GoldKind, Progress, Row
 
 SAMPLE = 5_000  # rows whose language is looked at where the recipe names none
 REDACTED = ("train", "select", "unlabeled")
@@ -27,9 +27,10 @@ Splits = dict[str, list[Row]]
 
 
 def screen(
-    splits: Splits, fields: DataSection, dropped: list[Dropped], progress: Progress
+    splits: Splits, fields: DataSection, kind: GoldKind, dropped: list[Dropped], progress: Progress
 ) -> tuple[list[Flagged], list[str]]:
-    """Filter and redact `splits` in place as the recipe says, adding to `dropped`.
+    """Filter and redact `splits` in place as the recipe says, adding to `dropped`. kind: of the
+    rows' labels.
 
     Returns the rows that are kept and flagged, and notes. Raises MissingExtraError where
     the recipe asks for what the extra `curate` brings.
@@ -42,19 +43,19 @@ def screen(
         found, notes = _main_language(splits)
         flagged += found
     if fields.personal_data != "keep":
-        flagged += _personal_data(splits, fields.personal_data == "redact", progress)
+        flagged += _personal_data(splits, kind, fields.personal_data == "redact", progress)
     return flagged, notes
 
 
-def save_redacted(dataset: Dataset, path: Path, progress: Progress) -> None:
+def save_redacted(dataset: Dataset, kind: GoldKind, path: Path, progress: Progress) -> None:
     """Write every curated row as JSONL, its split named, personal data replaced; groups,
-    which may name people, are left out."""
+    which may name people, are left out. kind: of the rows' labels."""
     lines = []
     for name in ("train", "select", "calibrate", "certify", "unlabeled"):
         rows: tuple[Row, ...] = getattr(dataset, name)
         for row in progress.track(rows, f"redacting {name}", len(rows)):
-            text = placeholders(row.text, find_personal_data(row.text))
-            entry = {"text": text, "label": row.label, "split": name}
+            row = redacted(row, find_personal_data(row.text), kind)
+            entry = {"text": row.text, **label_fields(row, kind), "split": name}
             lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
     write_atomically(path, "".join(lines).encode("utf-8"))
 
@@ -107,14 +108,16 @@ def _main_language(splits: Splits) -> tuple[list[Flagged], list[str]]:
     return language.in_other_languages(sample, (main,)), [note]
 
 
-def _personal_data(splits: Splits, redact: bool, progress: Progress) -> list[Flagged]:
+def _personal_data(
+    splits: Splits, kind: GoldKind, redact: bool, progress: Progress
+) -> list[Flagged]:
     flagged: list[Flagged] = []
     for name, rows in splits.items():
         kept = []
         for row in progress.track(rows, f"personal data in {name}", len(rows)):
             found = find_personal_data(row.text)
             if redact and name in REDACTED:
-                row = replace(row, text=placeholders(row.text, found))
+                row = redacted(row, found, kind)
             if found:
                 kinds = Counter(one.kind for one in found)
                 detail = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
