@@ -299,3 +299,34 @@ def test_a_flush_that_fails_does_not_end_the_writing(
     capture.offer({"text": "a"})
     capture.close()
     assert rows(tmp_path / "r.jsonl") == [{"text": "a"}]
+
+
+def test_redaction_of_spans_and_calls(tmp_path: Path) -> None:
+    def redact(text: str) -> str:
+        return text.replace("Ada Byron", "[NAME]")
+
+    counted: Counter[str] = Counter()
+    capture = Capture(
+        tmp_path / "r.jsonl", redact=redact, count=lambda outcome: counted.update([outcome])
+    )
+    text = "call Ada Byron now"
+
+    def span(part: str) -> dict[str, Any]:
+        start = text.index(part)
+        return {"start": start, "end": start + len(part), "label": "x"}
+
+    def call(value: str) -> list[dict[str, Any]]:
+        return [{"name": "call", "arguments": {"who": value, "n": 2}}]
+
+    capture.offer({"text": text, "spans": [span("Ada Byron"), span("now")]})
+    capture.offer({"text": text, "predicted": {"spans": [span("Ada")]}})  # cut by the redaction
+    capture.offer({"text": text, "predicted": {"calls": call("Ada Byron")}})
+    capture.offer({"text": text, "calls": call("Ada Byron")})
+    capture.offer({"text": text, "spans": [span("Byron")]})  # rather no row than a wrong one
+    capture.offer({"text": text, "calls": call("Ada")})
+    capture.close()
+    spans, guess, guessed_call, called = rows(tmp_path / "r.jsonl")
+    assert [(s["start"], s["end"]) for s in spans["spans"]] == [(5, 11), (12, 15)]
+    assert guess == guessed_call == {"text": "call [NAME] now"}
+    assert called["calls"][0]["arguments"] == {"who": "[NAME]", "n": 2}
+    assert counted == {"written": 4, "failed": 2}

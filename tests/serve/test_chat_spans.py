@@ -155,6 +155,10 @@ def test_calls_of_the_model_itself(serve: Serve, tmp_path: Path) -> None:
     assert calls(chat(server, tools=[book, notify], parallel_tool_calls=False)) == both[:1]
     assert calls(chat(server, tools=[notify, other], tool_choice="required")) == both[1:]
     assert calls(chat(server, tools=[book, notify], tool_choice=named("notify"))) == both[1:]
+    # As OpenAI's rule for names makes them.
+    assert [name for name, _ in calls(chat(server, tools=[tool("Book_"), notify]))] == [
+        "Book_", "notify",
+    ]  # fmt: skip
     plain = choice(chat(server, tools=[other]))
     assert plain["finish_reason"] == "stop"
     assert json.loads(plain["message"]["content"])["calls"][0]["name"] == "book"

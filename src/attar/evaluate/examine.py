@@ -218,8 +218,9 @@ class Examination:
 
     def _marked(self, i: int) -> dict[str, Any]:
         """Gold and given label and spans by themselves, for what shows them in the text; nothing
-        where the text is shortened."""
-        if self.task.gold_kind != "spans" or len(self.rows[i].text) > SHOWN_CHARACTERS:
+        where the text is shortened, or where calls say what the spans are for."""
+        marks = self.task.gold_kind == "spans" and "calls" not in self.task.capabilities
+        if not marks or len(self.rows[i].text) > SHOWN_CHARACTERS:
             return {}
         gold, given = (annotation_in(one.label) for one in (self.rows[i], self.answers[i]))
         return {

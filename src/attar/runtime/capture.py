@@ -19,7 +19,7 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full, Queue
@@ -152,21 +152,34 @@ class Capture:
 def _with_spans(
     row: Mapping[str, Any], hidden: Mapping[str, Any], redact: Callable[[str], str]
 ) -> Mapping[str, Any]:
-    """The redacted row with its spans where they are now. Raises ValueError where one is not
-    found: what a row says wrongly would be learned."""
+    """The redacted row with its spans where they are now. Raises ValueError where one, or a value
+    of a call, is not found: what a row says wrongly would be learned."""
     guess = row.get("predicted")
+    kept = dict(hidden)
     if isinstance(guess, dict) and "calls" in guess:  # its arguments hold parts of the text
-        hidden = {name: value for name, value in hidden.items() if name != "predicted"}
+        del kept["predicted"]
     before, after = row.get("text"), hidden.get("text")
     if not isinstance(before, str) or not isinstance(after, str) or before == after:
-        return hidden
-    found = dict(hidden)
-    if isinstance(found.get("spans"), list):
-        found["spans"] = _moved(found["spans"], before, after, redact)
-    guess = found.get("predicted")
+        return kept
+    if isinstance(row.get("spans"), list):
+        kept["spans"] = _moved(row["spans"], before, after, redact)
+    for value in _texts_in(row.get("calls")):
+        if value in before and redact(value) not in after:
+            raise ValueError("a value of a call is not in the redacted text")
     if isinstance(guess, dict) and isinstance(guess.get("spans"), list):
-        found["predicted"] = {**guess, "spans": _moved(guess["spans"], before, after, redact)}
-    return found
+        try:
+            kept["predicted"] = {**guess, "spans": _moved(guess["spans"], before, after, redact)}
+        except ValueError:  # a guess is not needed
+            del kept["predicted"]
+    return kept
+
+
+def _texts_in(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(one)
 
 
 def _moved(

@@ -52,8 +52,10 @@ def say(served: Served, body: ChatRequest, answer: Answer) -> Said:
     offered = tools if named is None else [named]
     must = named is not None or body.tool_choice == "required"
     if found.calls is not None:
-        names = {function.name for function in offered}
-        calls = [_call(call.name, call.arguments) for call in found.calls if call.name in names]
+        # OpenAI's names hold no dots: light_turn_on is the model's light.turn_on.
+        names = {plain(one.name): one.name for one in offered} | {o.name: o.name for o in offered}
+        wanted = [(names.get(c.name) or names.get(plain(c.name)), c) for c in found.calls]
+        calls = [_call(name, call.arguments) for name, call in wanted if name]
     else:
         calls = _filled_call(served, answer, offered, must)
     if body.parallel_tool_calls is False:

@@ -21,6 +21,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True, help="of the server, without /v1")
     parser.add_argument("--model", required=True)
+    parser.add_argument("--spans-model", required=True, help="which marks spans")
     parser.add_argument("--key", required=True)
     parser.add_argument("--limited-key", required=True, help="a key that may ask but rarely")
     return parser.parse_args()

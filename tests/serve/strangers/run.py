@@ -2,9 +2,10 @@
 
     python tests/serve/strangers/run.py [NAME ...]
 
-Serves the tiny bundle of the tests on loopback, with keys, in a process of its own. The
-environments are kept under `.bench/strangers`, and made anew when their pinned versions
-change. Not a test that pytest collects: installing takes longer than the tests do.
+Serves the tiny bundles of the tests, one of labels and one of spans, on loopback, with keys,
+in a process of its own. The environments are kept under `.bench/strangers`, and made anew when
+their pinned versions change. Not a test that pytest collects: installing takes longer than the
+tests do.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 HOME = ROOT / ".bench" / "strangers"
 STRANGERS = ("openai", "litellm", "langchain", "schemathesis")
-MODEL = "tiny"
+MODEL, SPANS = "tiny", "things"
 STARTS_S, ENDS_S = 30, 30
 
 
@@ -78,11 +79,19 @@ def tiny_bundle(folder: Path) -> Path:
     return path
 
 
+def spans_bundle(folder: Path) -> Path:
+    sys.path.insert(0, str(ROOT / "tests"))
+    from tiny_spans import write_spans_bundle
+
+    return write_spans_bundle(folder / "things.attar")
+
+
 def settings(folder: Path, server: Server) -> Path:
     """Two keys, the second of which may ask twice and then once a minute."""
     path = folder / "serve.toml"
     lines = [
         f'[models.{MODEL}]\npath = "{tiny_bundle(folder)}"',
+        f'[models.{SPANS}]\npath = "{spans_bundle(folder)}"',
         f'[capture]\npath = "{folder / "captured.jsonl"}"',
     ]
     for name, key, rate in (
@@ -144,6 +153,7 @@ def check(name: str) -> Outcome:
         done = subprocess.run(
             [
                 python, HERE / f"with_{name}.py", "--url", server.url, "--model", MODEL,
+                "--spans-model", SPANS,
                 "--key", server.key, "--limited-key", server.limited_key,
             ],
             env=kept | {"NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import openai
 from facts import LABELS, REFUND, WEATHER, arguments, done, fact, refused
@@ -206,8 +206,59 @@ def errors() -> None:
     fact("every answer has an id", bool(error.request_id), error.response.headers)
 
 
+class Part(BaseModel):
+    text: str
+    label: str
+    start: int
+
+
+class Marked(BaseModel):
+    """A property named as a label of spans, and all spans."""
+
+    thing: str | None
+    spans: list[Part]
+
+
+class LookUp(BaseModel):
+    """A tool's parameters."""
+
+    thing: str
+
+
+def spans() -> None:
+    wanted: Any = {"model": given.spans_model, "messages": says("my refund parcel")}
+    found = client.chat.completions.create(**wanted)
+    content = json.loads(found.choices[0].message.content or "")
+    fact("spans come as JSON", content["spans"][0]["text"] == "refund parcel", content)
+    parsed = client.chat.completions.parse(**wanted, response_format=Marked)
+    made = parsed.choices[0].message.parsed
+    fact("a schema is filled by spans", made is not None and made.thing == "refund parcel", made)
+    assert made is not None
+    fact("all of them", [one.start for one in made.spans] == [3], made)
+    tools: Any = [openai.pydantic_function_tool(LookUp)]
+    with client.chat.completions.stream(**wanted, tools=tools) as stream:
+        kinds = [event.type for event in stream]
+        whole = stream.get_final_completion()
+    (call,) = whole.choices[0].message.tool_calls or [None]
+    fact("a tool is called in a stream", call is not None, whole)
+    assert call is not None
+    fact("with its argument", call.function.parsed_arguments == LookUp(thing="refund parcel"), call)
+    fact("ended as OpenAI ends it", whole.choices[0].finish_reason == "tool_calls", whole)
+    fact("the client saw it whole", "tool_calls.function.arguments.done" in kinds, kinds)
+    wanted["messages"] = says("where is it")
+    plain = client.chat.completions.create(**wanted, tools=tools)
+    fact("no call is a plain answer", not plain.choices[0].message.tool_calls, plain)
+    refused("what must be called and is not", openai.BadRequestError,
+            lambda: client.chat.completions.create(**wanted, tools=tools,
+                                                   tool_choice="required"))  # fmt: skip
+    found_in = client.moderations.create(model=given.spans_model, input="my refund parcel")
+    flagged = found_in.results[0].model_dump()["categories"]["thing"]
+    fact("moderations name the label of a span", flagged is True, found_in)
+
+
 models()
 chat()
+spans()
 stream()
 structured()
 tools()

@@ -20,8 +20,9 @@ SEED = 2
 given = arguments()
 # The names of models are this server's, not the description's: without one, most random
 # requests would end at "there is no such model".
-# What a label cannot fill, another width of an embedding than the model's, and a span that is
-# no part of the text are refused with 400; no schema can say which those are. A deadline that
+# What a label cannot fill, another width of an embedding than the model's, a span that is no
+# part of the text, and a model without labels of texts where they are asked for are refused
+# with 400; no schema can say which those are. A deadline that
 # the request set may pass: 429 or 504, which is then the answer that was asked for and no
 # failure of the server's. How many labels a text has, and whether it has spans, is the model's,
 # too: a correction with others is a conflict, 409.
@@ -53,7 +54,9 @@ enabled = false
 bearer = {json.dumps(given.key)}
 
 [[operations]]
-include-path = ["/v1/chat/completions", "/v1/embeddings", "/v1/models/{{model}}/corrections"]
+include-path = [
+  "/v1/chat/completions", "/v1/embeddings", "/v1/models/{{model}}/corrections", "/classify",
+]
 checks.positive_data_acceptance.expected-statuses = {json.dumps([*ANSWERED, 400])}
 """
 config = Path("schemathesis.toml").resolve()

@@ -83,7 +83,7 @@ function bars(answer, about, text) {
     rows.push(["the set as a whole", answer.score, true, limit]);
     for (const [label, score] of answer.labels) rows.push([label, score, true, null]);
   } else if (answer.spans) {
-    const parts = answer.calls ? "calls and spans" : answer.label === null ? "the spans" : "label and spans";
+    const parts = answer.calls ? "calls and spans" : (answer.label ?? null) === null ? "the spans" : "label and spans";
     const whole = `${parts} as a whole`;
     rows.push([whole, answer.score, true, limit]);
     for (const span of answer.spans) rows.push([named(text, span), span.score, true, null]);

@@ -106,7 +106,7 @@ function showAnswer(answer, text, latency) {
   state.text = text;
   byId("answer").replaceChildren(...draw(answer, state.about, latency, text));
   correction.begin(answer, text);
-  show(byId("correct"));
+  show(byId("correct"), correction.possible());
   clearTimeout(state.speaking);
   state.speaking = setTimeout(() => {
     byId("said").textContent = aloud(answer, state.about, text);

@@ -29,6 +29,10 @@ export function prepare(about) {
   byId("mark-label").replaceChildren(...kinds.map((kind) => make("option", { value: kind }, kind)));
 }
 
+/** Whether there is anything that a person could say of an answer of this model. */
+export const possible = () =>
+  state.about.labels.length + state.kinds.length + state.about.functions.length > 0;
+
 /** Begin with an answer. What was marked in the same text already is kept. */
 export function begin(answer, text) {
   if (state.changed && state.text === text) return;
