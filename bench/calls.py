@@ -262,7 +262,8 @@ def show(out: Path, work: Path) -> None:
             continue
         ours = [answers[i] for i in chosen]
         figures = task.metrics([rows[i] for i in chosen], ours, None)
-        cells = (f"{100 * figures[key]:.1f}" for key in ("calls", "call_f1"))
+        shares = [100 * figures[key] for key in ("calls", "call_f1")]
+        cells = ("–" if share != share else f"{share:.1f}" for share in shares)
         away = sum(answer.abstained for answer in ours) / len(ours)
         print(f"| {title} | {len(chosen):,} | {mb:.2f} | {' | '.join(cells)} | {100 * away:.1f} |")
     theirs = report["teacher"]["metrics"]

@@ -326,3 +326,26 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
             ('[{"name":"book"}]', (Span(4, 7, "guests"),)),
             ("[]", ()),
         ]
+
+
+def test_the_example_of_the_documents(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "extract.md").read_text(encoding="utf-8")
+    section = page.split("## Function calls")[1].split("\n## ")[0]
+    functions, rows = [part.split("```")[0] for part in section.split("```json\n")[1:3]]
+    (tmp_path / "functions.json").write_text(functions)
+    (tmp_path / "rows.jsonl").write_text(rows)
+    read, _ = read_rows(
+        [tmp_path / "rows.jsonl"],
+        DataSection(()),
+        labeled=True,
+        strict=True,
+        kind="spans",
+        functions=read_functions(tmp_path / "functions.json"),
+    )
+    found = [annotation_in(row.label) for row in read]
+    assert [len(json.loads(one.label or "")) for one in found] == [1, 2, 0, 1]
+    assert [read[1].text[s.start : s.end] for s in found[1].spans] == [
+        "bed room",
+        "fifty",
+        "half an hour",
+    ]
