@@ -7,8 +7,8 @@ mts-dialog: talks of doctor and patient, and the section of the note that was wr
 them (tests of 2023's MEDIQA-Chat and MEDIQA-Sum). meqsum: questions to a library of medicine,
 and the question in short. ROUGE is that of the package rouge-score, without stemming; the last
 column is the largest difference of attar's own from it in a mean. Every contender that takes
-sentences gets the same ones (`attar.tasks.sentences`) and the number of them that was best on
-the train rows; attar's length comes from its build. The oracle chooses sentences with the
+sentences gets the same ones (`attar.tasks.sentences`) and the number, or share, of them that
+was best on the train rows; attar's length comes from its build. The oracle chooses sentences with the
 reference at hand: what an extractive summary can reach.
 
     python bench/summaries.py --speed BUNDLE
@@ -45,7 +45,7 @@ from contenders import ROOT
 
 TESTS = {"mts-dialog": ("test1", "test2"), "meqsum": ("test",)}
 MEASURES = ("rouge1", "rouge2", "rougeL")
-MOST = 15  # sentences of a contender
+LENGTHS = (1, 2, 3, 4, 6, 8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # sentences, or a share
 COUNTED_ROWS = 250  # of train, that their number is chosen on
 PAGES, WORDS_A_PAGE = 50, 500
 SPEED_ROUNDS = 5
@@ -122,15 +122,21 @@ def scores(texts: Sequence[str], examples: Sequence[Example]) -> dict[str, float
     }
 
 
-def best_count(summarize: Summarizer, train: Sequence[Example]) -> int:
-    """The number of sentences with the best mean of attar's three ROUGE on some train rows."""
+def of_length(summarize: Summarizer, length: float, document: str) -> str:
+    """length: a number of sentences, or under 1 a share of the document's."""
+    count = len(sentences_of(document))
+    return summarize(document, int(length) if length >= 1 else max(1, round(length * count)))
+
+
+def best_length(summarize: Summarizer, train: Sequence[Example]) -> float:
+    """The length with the best mean of attar's three ROUGE on some train rows."""
     some = train[:: -(-len(train) // COUNTED_ROWS)]
 
-    def mean(count: int) -> float:
-        found = [rouge(summarize(e["document"], count), e["summary"]) for e in some]
+    def mean(length: float) -> float:
+        found = [rouge(of_length(summarize, length, e["document"]), e["summary"]) for e in some]
         return float(np.mean(found))
 
-    return max(range(1, MOST + 1), key=mean)
+    return max(LENGTHS, key=mean)
 
 
 def attar_bundle(name: str, options: argparse.Namespace) -> Path:
@@ -162,10 +168,10 @@ def results(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     else:
         contenders += [(kind, from_sumy(kind)) for kind in ("TextRank", "LexRank")]
     for title, summarize in contenders:
-        count = best_count(summarize, train)
+        length = best_length(summarize, train)
         for part, examples in held_out.items():
-            texts = [summarize(example["document"], count) for example in examples]
-            yield {"part": part, "title": f"{title}, {count}", **scores(texts, examples)}
+            texts = [of_length(summarize, length, example["document"]) for example in examples]
+            yield {"part": part, "title": f"{title}, {length:g}", **scores(texts, examples)}
     if options.only != "rivals":
         path = attar_bundle(name, options)
         report, predictor = full_report(read_bundle(path)), load(path)

@@ -119,6 +119,20 @@ def test_another_length(home: Path, report: dict[str, Any], attar_command: Any) 
     assert attar_command("predict", bundle, "My parcel is late.").out.startswith("My parcel")
 
 
+def test_claims_are_tested_again(home: Path, report: dict[str, Any], attar_command: Any) -> None:
+    fields = ["--text", "document", "--label", "summary", "--json"]
+    done = attar_command("verify", home / "tickets.attar", "--data", home / "test.jsonl", *fields)
+    assert done.code == 4, done.err  # rougeL was claimed too high
+    found = {claim["metric"]: claim for claim in json.loads(done.out)}
+    sealed = {claim["metric"]: claim for claim in report["claims"]}
+    assert {name: claim["verdict"] for name, claim in found.items()} == {
+        "rouge1": "met",
+        "rougeL": "broken",
+        "retained": "not re-testable",
+    }
+    assert all(found[name]["value"] == sealed[name]["value"] for name in sealed)
+
+
 def test_it_can_be_read(report: dict[str, Any]) -> None:
     assert "ROUGE-L" in as_text(report)
     assert "2 sections" in as_text(report)

@@ -358,6 +358,15 @@ class Summary(Prediction):
             found["sections"] = {name: " ".join(said) for name, said in sections.items()}
         return found
 
+    def to_golden(self) -> dict[str, Any]:
+        # Without what the document says anyway: examples are long and ship with the model.
+        places = [{"start": s.start, "end": s.end, "section": s.label} for s in self.sentences]
+        return {
+            "sentences": places,
+            "score": round(self.score, 6),
+            "abstained": self.abstained,
+        }
+
     def differs(self, example: Mapping[str, Any], tolerance: float) -> str | None:
         mine = [[s.start, s.end, s.label] for s in self.sentences]
         known = example.get("sentences") or []

@@ -17,9 +17,12 @@ from attar.passes.distill import Distill, transfer_set
 from attar.passes.no_layers import NoLayers
 from attar.passes.take_layers import TakeLayers
 from attar.plan.teacher import frozen_teacher
+from attar.tasks import TASKS
+from attar.tasks.summaries import reference_name
 from attar.teachers import Answers, Teacher
 from attar.train.heads.classify import ClassifyHead
 from attar.train.models import Model
+from attar.types import Row
 
 
 @pytest.fixture
@@ -116,3 +119,19 @@ def test_the_teacher_decides_and_gold_outweighs_it(
     free = replace(step, gold_weight=1.0, epochs=8)
     own = Model.load(apply_all([free], tiny_start, context).folder)
     assert len(set(own.answer(texts)[0].argmax(1))) == 4
+
+
+def test_copies_of_documents_keep_their_sentences(tiny_context: Context) -> None:
+    """Each altered by itself, in a line of its own."""
+    said = "Agent: hello again. My parcel is late! I want my money back"
+    row = Row(said, reference_name({"a": "x"}))
+    dataset = replace(tiny_context.dataset, train=(row,) * 20, unlabeled=())
+    context = replace(
+        tiny_context, task=TASKS.get("summarize"), dataset=dataset, columns=("(left out)", "a")
+    )
+    texts, gold = transfer_set(context, copies=2)
+    assert len(texts) == len(gold) == 60
+    assert texts[:20] == [row.text] * 20
+    assert {len(text.split("\n")) for text in texts[20:]} == {3}
+    assert gold[0].tolist() == [0, 0, 0]
+    assert bool((gold[20:] == -1).all())

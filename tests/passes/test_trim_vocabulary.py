@@ -28,6 +28,7 @@ from attar.passes import Artifact, Context, apply_all
 from attar.passes.factorize import Factorize
 from attar.passes.no_layers import NoLayers
 from attar.passes.trim_vocabulary import TrimVocabulary, trim
+from attar.runtime.windows import set_windows
 from attar.train.models import Model
 from attar.types import Row
 
@@ -198,3 +199,11 @@ def test_trimming_twice_changes_nothing_more(tiny_start: Artifact, tiny_context:
     a, b = (Model.load(artifact.folder) for artifact in (once, twice))
     assert a.tokenizer.to_str() == b.tokenizer.to_str()
     assert torch.equal(a.encoder.token_vectors(), b.encoder.token_vectors())
+
+
+def test_pieces_of_later_windows_count() -> None:
+    tokenizer = Tokenizer.from_str(trained("wordpiece").to_str())
+    set_windows(tokenizer, 12, most=4)
+    text = "the fox " * 8 + "parcel"
+    kept = [trim(tokenizer, [text], None, windows)[0].get_vocab() for windows in (1, 4)]
+    assert ["parcel" in vocabulary for vocabulary in kept] == [False, True]

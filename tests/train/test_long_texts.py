@@ -81,6 +81,30 @@ def test_torch_and_runtime_read_words_alike(
     np.testing.assert_allclose(found["embedding"], embedding, atol=1e-4)
 
 
+def test_torch_and_runtime_read_sentences_alike(
+    tiny_encoder: Path, tmp_path: Path, tiny_context: Context, float32: None
+) -> None:
+    columns = ("(left out)", "plan", "problems")
+    torch.manual_seed(0)
+    (tmp_path / "sentences").mkdir()
+    start_model(str(tiny_encoder), "summarize", 3, 16).save(tmp_path / "sentences")
+    source = Artifact(tmp_path / "sentences", "sentences")
+    texts = ["Refund money! " + "hello " * 40 + ". Order again? No.", "", "Cancel it\nparcel"]
+    logits, embedding = Model.load(source.folder).answer(texts)
+    assert logits.shape == (3, 4, 3)
+    assert np.isfinite(logits[0]).all()
+    assert np.isnan(logits[1]).all()
+    task = TASKS.get("summarize")
+    exported = ExportOnnx().apply(source, tiny_context)
+    path = tiny_context.cache / "draft.attar"
+    write_draft(path, exported, task, task.settings(columns, None), "draft")
+    found = load(path).outputs(texts)
+    np.testing.assert_allclose(found["logits"], logits, atol=5e-3)  # half precision
+    np.testing.assert_allclose(found["embedding"], embedding, atol=1e-4)
+    alone = load(path).embed(["Order again?"])
+    np.testing.assert_allclose(found["sentence_embeddings"][0, 2], alone[0], atol=1e-4)
+
+
 def test_parts_of_a_batch_add_up(
     windowed: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, float32: None
 ) -> None:

@@ -10,6 +10,7 @@ projected embedding and the teacher's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from torch.nn import functional
 
 from attar.data.augment import altered_copies
 from attar.passes import Artifact, Context, Pass
+from attar.tasks.sentences import sentences_of
 from attar.train.encoders import ConvolutionEncoder
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
@@ -93,11 +95,20 @@ def transfer_set(context: Context, copies: int) -> tuple[list[str], Tensor]:
     """All texts to learn from, and gold targets with -1 where nobody labeled the text."""
     labeled = [row.text for row in context.dataset.train]
     texts = labeled + [row.text for row in context.dataset.unlabeled]
-    altered = altered_copies(texts, copies, context.seed)
+    altered = _altered(texts, copies, context)
     targets = context.targets()
     gold = np.full((len(texts) + len(altered), *targets.shape[1:]), -1, np.int64)
     gold[: len(labeled)] = targets
     return texts + altered, torch.from_numpy(gold)
+
+
+def _altered(texts: list[str], copies: int, context: Context) -> list[str]:
+    """Altered copies; where sentences are read, with each sentence altered in a line of its own."""
+    if context.task.reads != "sentences":
+        return altered_copies(texts, copies, context.seed)
+    documents = [[text[start:end] for start, end in sentences_of(text)] for text in texts]
+    flat = iter(altered_copies([one for said in documents for one in said], copies, context.seed))
+    return ["\n".join(islice(flat, len(said))) for _ in range(copies) for said in documents]
 
 
 class _Objective:

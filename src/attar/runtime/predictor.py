@@ -264,7 +264,8 @@ class Predictor:
         text = text[: self._max_characters]
         if self._reads == "sentences":
             sentences = with_words(text)
-            parts = [self._tokens(text[start:end]).ids for start, end, _ in sentences]
+            most = CHARACTERS_PER_TOKEN * self._max_length
+            parts = [self._tokens(text[a : min(b, a + most)]).ids for a, b, _ in sentences]
             return SentenceIds.of(parts or [self._tokens("").ids or [self._pad]], sentences, text)
         encoding = self._tokens(text)
         ids = joined(encoding, self._most_windows) or [self._pad]

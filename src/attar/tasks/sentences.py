@@ -12,11 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attar.words import words_of
+
+MOST = 10_000  # sentences of a document that are read: some 150 pages
 
 Place = tuple[int, int]  # start and end in code points, as a slice
 
@@ -62,13 +65,13 @@ _DOTTED = re.compile(r"(?:[A-Z]\.)+[A-Z]$")  # U.S, as it stands before its last
 
 
 def sentences_of(text: str) -> list[Place]:
-    """The places of the sentences, in order, none of them empty."""
-    found: list[Place] = []
-    speakers = _speakers(text)
+    """The places of the sentences, in order, none of them empty; the first MOST of them."""
+    return list(islice(_sentences(text, _speakers(text)), MOST))
+
+
+def _sentences(text: str, speakers: frozenset[str]) -> Iterator[Place]:
     for start, end in _paragraphs(text, speakers):
-        first = _after_speaker(text, start, end, speakers)
-        found += _in_paragraph(text, first, end)
-    return found
+        yield from _in_paragraph(text, _after_speaker(text, start, end, speakers), end)
 
 
 def with_words(text: str) -> list[tuple[int, int, int]]:

@@ -173,7 +173,7 @@ class Summarize:
         answers: list[Prediction] = []
         for i, document in enumerate(self._documents(outputs, settings)):
             chosen = choose(document, settings)
-            sure = 1 / (1 + np.exp(-document.log_odds[chosen]))
+            sure = np.exp(-np.logaddexp(0.0, -document.log_odds[chosen]))
             places = outputs["sentences"][i, chosen, :2].tolist()
             found = tuple(
                 FoundSpan(start, end, names[sections[i][at]], float(p))
