@@ -402,6 +402,16 @@ GoldKind = Literal["label", "labels", "spans", "document", "summary"]
 Reads = Literal["text", "words", "sentences"]
 
 
+class Figure(NamedTuple):
+    """A metric as reports show it. share: in percent; others as they are. of_teacher: the
+    teacher's own stands beside it."""
+
+    name: str
+    title: str
+    share: bool = True
+    of_teacher: bool = True
+
+
 class Task(Protocol):
     """What a model does: its targets, how outputs become answers, how answers are scored.
 
@@ -412,6 +422,7 @@ class Task(Protocol):
     reads: what its model looks at. Where that is more than the whole text, no head fitted on a
     frozen encoder does it well, and a text holds several examples of what is learned.
     acceptances: the ways in which it can tell whether to answer, the cheapest first.
+    figures: what reports show of `metrics`, the main one first.
     """
 
     name: str
@@ -420,6 +431,7 @@ class Task(Protocol):
     capabilities: tuple[str, ...]
     acceptances: tuple[str, ...]
     claim_metrics: tuple[str, ...]
+    figures: tuple[Figure, ...]
 
     def check(self, rows: Sequence[Row]) -> None:
         """Raise DataError where labeled rows cannot be learned from."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attar.evaluate.claims import in_words
+from attar.evaluate.figures import figures_of, written
 from attar.evaluate.markdown import bullets, escaped, table, yaml_text
 
 Report = Mapping[str, Any]
@@ -24,35 +25,6 @@ PIPELINES = {
     "summarize": "summarization",
 }
 SHOWN = 10  # slices of a kind and confusions; the report has them all
-METRICS = {
-    "calls": "exactly the gold calls",
-    "call_f1": "call F1",
-    "accuracy": "accuracy (gold, in scope)",
-    "recall_at_1": "recall@1",
-    "recall_at_5": "recall@5",
-    "recall_at_10": "recall@10",
-    "mrr": "mean reciprocal rank",
-    "ndcg_at_10": "nDCG@10",
-    "span_f1": "span F1",
-    "exact": "exactly the gold label and spans",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "compression": "words of a summary, of the document",
-    "micro_f1": "micro F1",
-    "macro_f1": "macro F1",
-    "subset_accuracy": "exactly the gold labels",
-    "average_precision": "average precision",
-    "agreement": "agreement with the teacher",
-    "oos_auroc": "out-of-scope AUROC",
-    "oos_recall": "out-of-scope abstained on",
-    "in_scope_abstained": "in-scope abstained on",
-    "accuracy_when_answering": "accuracy when answering",
-}
-PLAIN = (
-    *("call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision", "oos_auroc"),
-    *("mrr", "ndcg_at_10", "rouge1", "rouge2", "rougeL"),
-)
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -110,19 +82,19 @@ def data_card(report: Report) -> dict[str, Any]:
 
 def _front_matter(report: Report) -> str:
     pipeline = PIPELINES.get(str(report.get("task")))
-    metrics = _part(report, "metrics")
-    known = [key for key in HUB_METRICS if metrics.get(key) is not None]
+    known = [(f, value) for f, value, _ in figures_of(report) if f.name in HUB_METRICS]
     lines = ["---", "library_name: attar", "tags:", "- attar", "- onnx"]
     if pipeline:
         lines.append(f"pipeline_tag: {pipeline}")
     if pipeline and known:
-        lines += ["metrics:", *(f"- {HUB_METRICS[key]}" for key in known)]
+        lines += ["metrics:", *(f"- {HUB_METRICS[figure.name]}" for figure, _ in known)]
         lines += ["model-index:", f"- name: {yaml_text(_name(report))}", "  results:"]
         lines += ["  - task:", f"      type: {pipeline}", "    dataset:", "      type: custom"]
         lines += [f"      name: {yaml_text(_name(report) + ', certify split')}", "    metrics:"]
-        for key in known:
-            lines += [f"    - type: {HUB_METRICS[key]}", f"      name: {yaml_text(METRICS[key])}"]
-            lines.append(f"      value: {float(metrics[key])}")
+        for figure, value in known:
+            lines.append(f"    - type: {HUB_METRICS[figure.name]}")
+            lines.append(f"      name: {yaml_text(figure.title)}")
+            lines.append(f"      value: {float(value)}")
     return "\n".join([*lines, "---"])
 
 
@@ -173,14 +145,11 @@ def _use(report: Report) -> Blocks:
 
 
 def _results(report: Report) -> Blocks:
-    mine = _part(report, "metrics")
-    theirs = _part(_part(report, "teacher"), "metrics")
-    written = _slices(report, "perturbation", "as written")
-    spans = dict.fromkeys(("accuracy", "subset_accuracy"), _span(written[0])) if written else {}
+    whole = _slices(report, "perturbation", "as written")
+    spans = dict.fromkeys(("accuracy", "subset_accuracy"), _span(whole[0])) if whole else {}
     rows = [
-        (title, _figure(mine[key], key), spans.get(key, ""), _figure(theirs.get(key), key))
-        for key, title in METRICS.items()
-        if mine.get(key) is not None
+        (one.title, written(one, mine), spans.get(one.name, ""), written(one, theirs))
+        for one, mine, theirs in figures_of(report)
     ]
     if not rows:
         return []
@@ -189,7 +158,7 @@ def _results(report: Report) -> Blocks:
         found.append(f"On {count:,} rows that nothing was chosen on.")
     if (chance := report.get("chance")) is not None:
         blind = "Giving every text the same answer scores"
-        if mine.get("rouge1") is not None:
+        if _part(report, "metrics").get("rouge1") is not None:
             blind = "The first sentences alone have a ROUGE-1 of"
         found.append(f"{blind} {chance:.2%}.")
     both = _part(report, "comparison")
@@ -359,8 +328,3 @@ def _name(report: Report) -> str:
 
 def _span(entry: Mapping[str, Any]) -> str:
     return f"{entry['lower']:.2%} to {entry['upper']:.2%}"
-
-
-def _figure(value: float | None, key: str) -> str:
-    plain = key in PLAIN  # the others are shares of rows
-    return "-" if value is None else f"{value:.4f}" if plain else f"{value:.2%}"

@@ -16,6 +16,7 @@ from attar.bundle import Bundle
 from attar.errors import BundleError
 from attar.evaluate.claims import adjusted, decide, in_words, spec_of
 from attar.evaluate.cost import Prices, cost
+from attar.evaluate.figures import figures_of, written
 from attar.evidence import Exact
 
 PACKAGES = ("attar", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
@@ -93,7 +94,6 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 def as_text(report: Mapping[str, Any]) -> str:
     """The report for a terminal: aligned columns, no color."""
-    metrics, teacher = report["metrics"], report["teacher"]["metrics"]
     about = f"{len(report['labels'])} labels"
     if report.get("documents") is not None:
         about = f"{report['documents']:,} documents"
@@ -101,9 +101,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         about = f"{len(report['sections'])} sections"
     lines = [f"{report['name']}: {report['task']}, {about}", ""]
     rows = [("", "this model", "teacher")]
-    for key, label in _SHOWN:
-        if metrics.get(key) is not None:
-            rows.append((label, _percent(key, metrics[key]), _percent(key, teacher.get(key))))
+    for figure, mine, theirs in figures_of(report):
+        rows.append((figure.title, written(figure, mine), written(figure, theirs)))
     lines += _columns(rows)
     lines.append(f"measured on {report['certify_rows']:,} rows that nothing was chosen on")
     lines.append("")
@@ -132,31 +131,6 @@ def as_text(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_SHOWN = (
-    ("calls", "exactly the gold calls"),
-    ("call_f1", "call F1"),
-    ("accuracy", "accuracy (gold, in scope)"),
-    ("recall_at_1", "recall@1"),
-    ("recall_at_5", "recall@5"),
-    ("recall_at_10", "recall@10"),
-    ("mrr", "mean reciprocal rank"),
-    ("ndcg_at_10", "nDCG@10"),
-    ("span_f1", "span F1"),
-    ("rouge1", "ROUGE-1"),
-    ("rouge2", "ROUGE-2"),
-    ("rougeL", "ROUGE-L"),
-    ("compression", "words of a summary, of the document"),
-    ("exact", "exactly the gold label and spans"),
-    ("micro_f1", "micro F1"),
-    ("macro_f1", "macro F1"),
-    ("subset_accuracy", "exactly the gold labels"),
-    ("average_precision", "average precision"),
-    ("agreement", "agreement with teacher"),
-    ("oos_auroc", "out-of-scope AUROC"),
-    ("oos_recall", "out-of-scope abstained on"),
-    ("in_scope_abstained", "in-scope abstained on"),
-    ("accuracy_when_answering", "accuracy when answering"),
-)
 _BUDGET = {
     "size_mb": ("size of the file", "MB"),
     "latency_ms": ("latency, p50", "ms"),
@@ -199,16 +173,6 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
             f"({slice_['lower']:.1%} to {slice_['upper']:.1%}) of {slice_['rows']:,} rows"
         )
     return ["", *lines] if lines else []
-
-
-def _percent(key: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    plain = (
-        *("oos_auroc", "call_f1", "span_f1", "macro_f1", "micro_f1", "average_precision"),
-        *("mrr", "ndcg_at_10", "rouge1", "rouge2", "rougeL"),
-    )
-    return f"{value:.4f}" if key in plain else f"{value:.2%}"
 
 
 def _amount(value: float | None, unit: str) -> str:

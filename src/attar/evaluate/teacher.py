@@ -9,13 +9,6 @@ from typing import Any
 from attar.evaluate.documents import Informed
 from attar.types import Answerer, Outputs, Row, Task
 
-KEPT = (
-    *("accuracy", "macro_f1", "oos_auroc", "micro_f1", "subset_accuracy", "average_precision"),
-    *("calls", "call_f1", "span_f1", "exact"),
-    *("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10"),
-    *("rouge1", "rouge2", "rougeL", "compression"),
-)
-
 
 def settings_of(
     task: Task,
@@ -44,10 +37,9 @@ def teacher_quality(
     """The task's metrics of the teacher itself on the same rows."""
     outputs = _outputs(task, teacher, [row.text for row in rows])
     answers = task.decode(outputs, {"task_settings": {**settings, "threshold": None}})
-    figures = task.metrics(rows, answers, out_of_scope)
-    return {
-        k: None if math.isnan(v) else round(float(v), 6) for k, v in figures.items() if k in KEPT
-    }
+    kept = {figure.name for figure in task.figures if figure.of_teacher}
+    found = task.metrics(rows, answers, out_of_scope)
+    return {k: None if math.isnan(v) else round(float(v), 6) for k, v in found.items() if k in kept}
 
 
 def teacher_labels(

@@ -28,10 +28,17 @@ from attar.metrics import (
     softmax,
     weighted_macro_f1,
 )
-from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of
+from attar.tasks.shared import (
+    HAND_OVER_FIGURES,
+    check_labels,
+    check_scores,
+    checked_logits,
+    groups_of,
+)
 from attar.types import (
     SHOWN_ALTERNATIVES,
     Alternative,
+    Figure,
     GoldKind,
     Outputs,
     Prediction,
@@ -54,6 +61,12 @@ class Classify:
     claim_metrics: tuple[str, ...] = (
         *("accuracy", "macro_f1", "recall", "retained"),
         *("error_when_answering", "handover", "oos_auroc", "oos_recall", "oos_acceptance"),
+    )
+    figures: tuple[Figure, ...] = (
+        Figure("accuracy", "accuracy (gold, in scope)"),
+        Figure("macro_f1", "macro F1"),
+        Figure("oos_auroc", "out-of-scope AUROC", share=False),
+        *HAND_OVER_FIGURES,
     )
 
     def check(self, rows: Sequence[Row]) -> None:

@@ -40,6 +40,7 @@ from attar.types import (
     Alternative,
     Call,
     Extraction,
+    Figure,
     FoundSpan,
     GoldKind,
     Outputs,
@@ -68,6 +69,13 @@ class Extract:
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
         *("span_f1", "accuracy", "exact", "retained", "error_when_answering", "handover"),
+    )
+    figures: tuple[Figure, ...] = (
+        Figure("calls", "exactly the gold calls"),
+        Figure("call_f1", "call F1"),
+        Figure("span_f1", "span F1"),
+        Figure("accuracy", "accuracy of the text's label"),
+        Figure("exact", "exactly the gold label and spans"),
     )
 
     def __init__(self, functions: Functions | None = None) -> None:

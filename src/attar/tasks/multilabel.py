@@ -30,7 +30,17 @@ from attar.metrics import (
 )
 from attar.tasks.label_sets import labels_in, name_of
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of, is_number
-from attar.types import Alternative, GoldKind, LabelSet, Outputs, Prediction, Reads, Row, Task
+from attar.types import (
+    Alternative,
+    Figure,
+    GoldKind,
+    LabelSet,
+    Outputs,
+    Prediction,
+    Reads,
+    Row,
+    Task,
+)
 
 UNTUNED = 0.5
 #: A label with so many positive rows weighs its own best threshold and the shared one alike.
@@ -48,6 +58,12 @@ class Multilabel:
     claim_metrics: tuple[str, ...] = (
         *("micro_f1", "macro_f1", "subset_accuracy", "recall", "precision", "retained"),
         *("error_when_answering", "handover"),
+    )
+    figures: tuple[Figure, ...] = (
+        Figure("micro_f1", "micro F1"),
+        Figure("macro_f1", "macro F1"),
+        Figure("subset_accuracy", "exactly the gold labels"),
+        Figure("average_precision", "average precision", share=False),
     )
 
     def check(self, rows: Sequence[Row]) -> None:

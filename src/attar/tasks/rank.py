@@ -22,8 +22,18 @@ from numpy.typing import NDArray
 from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Resampled, Separation
 from attar.metrics import auroc, sigmoid
-from attar.tasks.shared import check_scores, groups_of, is_number
-from attar.types import GoldKind, Outputs, Prediction, RankedDocument, Ranking, Reads, Row, Task
+from attar.tasks.shared import HAND_OVER_FIGURES, check_scores, groups_of, is_number
+from attar.types import (
+    Figure,
+    GoldKind,
+    Outputs,
+    Prediction,
+    RankedDocument,
+    Ranking,
+    Reads,
+    Row,
+    Task,
+)
 
 DIMENSIONS = 384  # until the plan knows the teacher's
 SHOWN = 10  # documents of an answer; figures "at 10" look at all of them
@@ -45,6 +55,15 @@ class Rank:
     claim_metrics: tuple[str, ...] = (
         *("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10", "retained"),
         *("error_when_answering", "handover", "oos_auroc", "oos_recall", "oos_acceptance"),
+    )
+    figures: tuple[Figure, ...] = (
+        Figure("recall_at_1", "recall@1"),
+        Figure("recall_at_5", "recall@5"),
+        Figure("recall_at_10", "recall@10"),
+        Figure("mrr", "mean reciprocal rank", share=False),
+        Figure("ndcg_at_10", "nDCG@10", share=False),
+        Figure("oos_auroc", "out-of-scope AUROC", share=False),
+        *HAND_OVER_FIGURES,
     )
 
     def check(self, rows: Sequence[Row]) -> None:

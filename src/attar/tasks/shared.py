@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError
-from attar.types import Outputs, Row
+from attar.types import Figure, Outputs, Row
+
+#: Of the model that abstains; a teacher is asked for its best answer.
+HAND_OVER_FIGURES = (
+    Figure("oos_recall", "out-of-scope abstained on", of_teacher=False),
+    Figure("in_scope_abstained", "in-scope abstained on", of_teacher=False),
+    Figure("accuracy_when_answering", "accuracy when answering", of_teacher=False),
+)
 
 
 def check_labels(settings: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ from attar.tasks.summaries import (
     reference_in,
     texts_in,
 )
-from attar.types import FoundSpan, GoldKind, Outputs, Prediction, Reads, Row, Summary, Task
+from attar.types import Figure, FoundSpan, GoldKind, Outputs, Prediction, Reads, Row, Summary, Task
 from attar.words import words_of
 
 LEFT_OUT = "(left out)"
@@ -51,6 +51,12 @@ class Summarize:
     capabilities: tuple[str, ...] = ("summary", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (*MEASURES, "compression", "retained")
+    figures: tuple[Figure, ...] = (
+        Figure("rouge1", "ROUGE-1"),
+        Figure("rouge2", "ROUGE-2"),
+        Figure("rougeL", "ROUGE-L"),
+        Figure("compression", "words of a summary, of the document"),
+    )
 
     def check(self, rows: Sequence[Row]) -> None:
         """Raise DataError where labeled rows cannot be learned from."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attar.evaluate.claims import MEASURED, in_words
+from attar.evaluate.figures import figures_of
 from attar.evaluate.page import plots
 from attar.evaluate.page.markup import (
     Format,
@@ -22,6 +23,7 @@ from attar.evaluate.page.markup import (
     tag,
     three_digits,
 )
+from attar.types import Figure
 
 _MARK = '<svg class="mark" viewBox="0 0 20 20" aria-hidden="true">{}</svg>'
 _MARKS = {
@@ -29,16 +31,6 @@ _MARKS = {
     "unmet": _MARK.format('<circle cx="10" cy="10" r="8.5"/><path d="M6.5 6.5l7 7m0-7l-7 7"/>'),
     "undecided": _MARK.format('<circle class="gap" cx="10" cy="10" r="8.5"/><path d="M6 10h8"/>'),
 }
-
-#: The figure at the top: the first of these that the task has.
-_MAIN = (
-    ("calls", "Exactly the calls"),
-    ("span_f1", "Span F1"),
-    ("accuracy", "Accuracy"),
-    ("micro_f1", "Micro F1"),
-    ("recall_at_1", "Recall@1"),
-    ("rouge1", "ROUGE-1"),
-)
 
 
 def headline(report: Mapping[str, Any]) -> Html:
@@ -54,11 +46,9 @@ def headline(report: Mapping[str, Any]) -> Html:
         f"{report['documents']:,} documents" if report.get("documents") else None,
         f"{len(sections)} sections" if sections and len(sections) > 1 else None,
     ]
-    metric, title = next(
-        (pair for pair in _MAIN if dig(report, "metrics", pair[0]) is not None), _MAIN[2]
-    )
+    main = next(iter(figures_of(report)), None)
     facts = [
-        _fact(title, dig(report, "metrics", metric), percent, _teacher(report, metric)),
+        _main(*main) if main is not None else Html(""),
         _fact("Size", report.get("size_bytes"), file_size, "one file"),
         _fact(
             "Latency, p50", dig(report, "measurements", "latency", "p50_ms"), in_ms, _p99(report)
@@ -82,9 +72,10 @@ def _fact(name: str, value: float | None, show: Format, note: str | None) -> Htm
     return tag("div", *shown, tag("dd", note, class_="note") if note else Html(""))
 
 
-def _teacher(report: Mapping[str, Any], metric: str) -> str | None:
-    theirs = dig(report, "teacher", "metrics", metric)
-    return None if theirs is None else f"teacher {percent(theirs)}"
+def _main(figure: Figure, mine: float, theirs: float | None) -> Html:
+    show = percent if figure.share else three_digits
+    title = figure.title[0].upper() + figure.title[1:]
+    return _fact(title, mine, show, None if theirs is None else f"teacher {show(theirs)}")
 
 
 def _p99(report: Mapping[str, Any]) -> str | None:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from attar.evaluate.figures import figures_of
 from attar.evaluate.page import plots
 from attar.evaluate.page.markup import (
-    Format,
     Html,
     breakable,
     counted,
@@ -24,31 +24,6 @@ from attar.evaluate.page.markup import (
     three_digits,
 )
 
-_METRICS: tuple[tuple[str, str, Format], ...] = (
-    ("calls", "exactly the gold calls", percent),
-    ("call_f1", "call F1", percent),
-    ("accuracy", "accuracy, in scope", percent),
-    ("recall_at_1", "recall@1", percent),
-    ("recall_at_5", "recall@5", percent),
-    ("recall_at_10", "recall@10", percent),
-    ("mrr", "mean reciprocal rank", three_digits),
-    ("ndcg_at_10", "nDCG@10", three_digits),
-    ("span_f1", "span F1", percent),
-    ("rouge1", "ROUGE-1", percent),
-    ("rouge2", "ROUGE-2", percent),
-    ("rougeL", "ROUGE-L", percent),
-    ("compression", "words of a summary, of the document", percent),
-    ("exact", "exactly the gold label and spans", percent),
-    ("micro_f1", "micro F1", percent),
-    ("macro_f1", "macro F1", percent),
-    ("subset_accuracy", "exactly the gold labels", percent),
-    ("average_precision", "average precision", percent),
-    ("agreement", "agreement with the teacher", percent),
-    ("accuracy_when_answering", "accuracy when answering", percent),
-    ("in_scope_abstained", "in scope, abstained on", percent),
-    ("oos_recall", "out of scope, abstained on", percent),
-    ("oos_auroc", "out-of-scope AUROC", three_digits),
-)
 _ACCEPTANCE = {
     "probability": "the probability of its answer",
     "energy": "the energy of its scores",
@@ -68,19 +43,12 @@ _RISKS = (
 
 def beside_teacher(report: Mapping[str, Any]) -> Html:
     metrics = report.get("metrics") or {}
-    theirs = dig(report, "teacher", "metrics") or {}
     rows = []
-    for key, label, show in _METRICS:
-        mine, other = metrics.get(key), theirs.get(key)
-        if mine is not None:
-            gap = "–"
-            if other is not None:
-                gap = (
-                    in_points(mine - other)
-                    if show is percent
-                    else f"{mine - other:+.3f}".replace("-", "−")
-                )
-            rows.append([label, show(mine), "–" if other is None else show(other), gap])
+    for one, mine, other in figures_of(report):
+        show, gap = percent if one.share else three_digits, "–"
+        if other is not None:
+            gap = (in_points if one.share else _signed)(mine - other)
+        rows.append([one.title, show(mine), "–" if other is None else show(other), gap])
     if report.get("chance") is not None and rows:
         blind = "the same answer for every text"
         if metrics.get("rouge1") is not None:
@@ -100,6 +68,10 @@ def beside_teacher(report: Mapping[str, Any]) -> Html:
     title = "This model beside its teacher, against gold labels"
     measures = join(paragraph(" ".join(said)), table(title, head, rows)) if rows else Html("")
     return join(measures, _comparison(report))
+
+
+def _signed(difference: float) -> str:
+    return f"{difference:+.3f}".replace("-", "−")
 
 
 def _comparison(report: Mapping[str, Any]) -> Html:
