@@ -8,8 +8,8 @@ them (tests of 2023's MEDIQA-Chat and MEDIQA-Sum). meqsum: questions to a librar
 and the question in short. ROUGE is that of the package rouge-score, without stemming; the last
 column is the largest difference of attar's own from it in a mean. Every contender that takes
 sentences gets the same ones (`attar.tasks.sentences`) and the number, or share, of them that
-was best on the train rows; attar's length comes from its build. The oracle chooses sentences with the
-reference at hand: what an extractive summary can reach.
+was best on the train rows; attar's length comes from its build. The oracle chooses sentences
+with the reference at hand: what an extractive summary can reach.
 
     python bench/summaries.py --speed BUNDLE
 
