@@ -69,7 +69,8 @@ def build(
     dataset = curate(task, recipe.data, known=kept, seed=seed, progress=progress)
     named = (*dataset.train, *(Row("", label) for label in kept))
     columns = task.targets(named, recipe.data.out_of_scope)
-    check_labels(recipe.claims, [name for name in columns if name != recipe.data.out_of_scope])
+    settings = task.settings(columns, recipe.data.out_of_scope)
+    check_labels(recipe.claims, settings.get("span_labels", settings["labels"]))
     recipe.work.mkdir(parents=True, exist_ok=True)
     save_dropped(dataset, recipe.work / "dropped.jsonl")
     plan = make_plan(

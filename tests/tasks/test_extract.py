@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from attar.errors import BundleError, DataError
+from attar.evidence import Proportion
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.extract import EXTRACT
 from attar.testing import check_task
@@ -161,3 +162,18 @@ def test_outputs_of_another_shape() -> None:
     given["logits"][0, 0] = np.inf
     with pytest.raises(BundleError, match="not numbers"):
         EXTRACT.decode(given, manifest())
+
+
+def test_recall_and_precision_of_a_label_count_its_spans() -> None:
+    both = row("Rome to Bern", None, (0, 4, "city"), (8, 12, "city"))
+    given = [
+        Extraction(name_of(None, [(0, 4, "city"), (5, 7, "city"), (8, 12, "time")]), 0.9),
+        Extraction(name_of(None, [(5, 9, "city")]), 0.9),
+    ]
+    found = EXTRACT.evidence([both, ROWS[1]], given, None, None)
+    recall, precision = found["recall of city"], found["precision of city"]
+    assert isinstance(recall, Proportion) and isinstance(precision, Proportion)
+    assert (recall.rows, recall.value) == (3, pytest.approx(2 / 3))
+    assert (precision.rows, precision.value) == (3, pytest.approx(2 / 3))
+    assert recall.groups is not None and recall.groups.tolist() == [0, 0, 1]
+    assert found["recall of time"].value == found["precision of time"].value == 0

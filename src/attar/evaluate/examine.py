@@ -162,12 +162,18 @@ class Examination:
         ]
 
     def _by_label(self) -> list[dict[str, Any]]:
-        """With label sets: how each label is found, and how often it is given rightly."""
-        if self.task.gold_kind != "labels":
+        """With label sets and spans: how each label is found, and how often it is given rightly.
+        threshold: None of spans."""
+        if self.task.gold_kind not in ("labels", "spans"):
             return []
         settings, evidence = self.predictor.manifest["task_settings"], self.evidence()
+        thresholds = dict(
+            zip(settings["labels"], settings["label_thresholds"], strict=True)
+            if "label_thresholds" in settings
+            else dict.fromkeys(settings["span_labels"]).items()
+        )
         found = []
-        for label, cut in zip(settings["labels"], settings["label_thresholds"], strict=True):
+        for label, cut in thresholds.items():
             recall, precision = (evidence.get(f"{m} of {label}") for m in ("recall", "precision"))
             found.append(
                 {

@@ -68,7 +68,8 @@ class Extract:
     capabilities: tuple[str, ...] = ("spans", "embed")
     acceptances: tuple[str, ...] = ("probability",)
     claim_metrics: tuple[str, ...] = (
-        *("span_f1", "accuracy", "exact", "retained", "error_when_answering", "handover"),
+        *("span_f1", "accuracy", "exact", "recall", "precision", "retained"),
+        *("error_when_answering", "handover"),
     )
     figures: tuple[Figure, ...] = (
         Figure("calls", "exactly the gold calls"),
@@ -309,7 +310,8 @@ class Extract:
         teacher: Sequence[str] | None,
         out_of_scope: str | None,
     ) -> dict[str, Evidence]:
-        """By metric; `retained` and `error_when_answering` are about exact answers."""
+        """By metric; "recall of LABEL" on the gold spans of a label, "precision of LABEL" on those
+        given; `retained` and `error_when_answering` are about exact answers."""
         if not rows:
             return {}
         found, given, gold = _counts(rows, answers)
@@ -327,7 +329,7 @@ class Extract:
             "handover": share(~answered, everywhere),
             "error_when_answering": share(~right, answered),
         }
-        evidence |= call_evidence(rows, answers, self.functions)
+        evidence |= call_evidence(rows, answers, self.functions) | _evidence_by_label(rows, answers)
         labeled, label_right = _labels_right(rows, answers)
         if labeled.any():
             evidence["accuracy"] = share(label_right, labeled)
@@ -391,6 +393,24 @@ def _counts(
         gold, given = annotation_in(row.label).spans, annotation_in(answer.label).spans
         counts[:, i] = len(set(gold) & set(given)), len(given), len(gold)
     return counts[0], counts[1], counts[2]
+
+
+def _evidence_by_label(rows: Sequence[Row], answers: Sequence[Prediction]) -> dict[str, Evidence]:
+    """Of each label's spans, gold and given: which are in the other. Those of one text, or of one
+    group of texts, are no evidence of their own."""
+    groups = groups_of(rows)
+    found: dict[str, tuple[list[bool], list[int]]] = {}
+    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        gold, given = annotation_in(row.label).spans, annotation_in(answer.label).spans
+        for metric, spans, others in (("recall", gold, given), ("precision", given, gold)):
+            for span in spans:
+                hits, owners = found.setdefault(f"{metric} of {span.label}", ([], []))
+                hits.append(span in others)
+                owners.append(i if groups is None else int(groups[i]))
+    return {
+        name: Proportion(np.array(hits, bool), np.array(owners, np.int64))
+        for name, (hits, owners) in found.items()
+    }
 
 
 def _labels_right(

@@ -111,8 +111,8 @@ def _kind(kind: str) -> tuple[str, str]:
 
 
 def by_label(report: Mapping[str, Any]) -> Html:
-    """Of a task with label sets: each label's recall and precision, the weakest first."""
-    found = records(report, "by_label", "label", "threshold", "rows", "given")
+    """Of a task with label sets or spans: each label's recall and precision, the weakest first."""
+    found = records(report, "by_label", "label", "rows", "given")
 
     def shown(value: float | None) -> str:
         return "–" if value is None else percent(value)
@@ -125,10 +125,14 @@ def by_label(report: Mapping[str, Any]) -> Html:
             shown(row.get("recall")),
             f"{row['given']:,}",
             shown(row.get("precision")),
-            f"{row['threshold']:.3f}",
+            *([] if row.get("threshold") is None else [f"{row['threshold']:.3f}"]),
         ]
         for row in found
     ]
+    head: tuple[str, ...]
+    if any(row.get("threshold") is None for row in found):
+        head = ("label", "spans that have it", "recall", "spans given it", "precision")
+        return table("Spans, label by label: right where start, end and label are", head, rows)
     head = ("label", "rows that have it", "recall", "answers that give it", "precision", "from")
     return table("Each label: given where its probability reaches “from”", head, rows)
 
