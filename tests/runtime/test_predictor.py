@@ -16,7 +16,8 @@ import pytest
 import attar
 from attar.bundle import read_bundle
 from attar.errors import BundleError, DataError
-from attar.runtime.predictor import MAX_CHARACTERS, Predictor
+from attar.runtime.predictor import Predictor
+from attar.runtime.readers import MAX_CHARACTERS
 
 Make = Callable[..., Path]
 TEXTS = ["refund", "where is my parcel please", "", "i want to cancel now", "the weather",

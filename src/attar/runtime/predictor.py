@@ -14,33 +14,21 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.index import ENGINE as EXACT_SEARCH
-from attar.runtime.index import DocumentIndex, read_index, unit
-from attar.runtime.passages import with_passage
-from attar.runtime.reading import of_sentences, of_words, widened
-from attar.runtime.windows import cut, joined, joined_offsets, pooled, set_windows, windows_in
+from attar.runtime.index import DocumentIndex, read_index
+from attar.runtime.readers import MAX_CHARACTERS, READERS, Ids, QueryReader, TextReader
+from attar.runtime.windows import set_windows, windows_in
 from attar.tasks import TASKS
-from attar.tasks.sentences import SentenceIds, with_words
-from attar.tasks.words import Ids as WordIds
-from attar.types import Document, Outputs, Prediction, Progress, Ranking, Silent
+from attar.types import Document, Outputs, Prediction, Progress, Silent
 
-MAX_CHARACTERS = 1_000_000
-#: No tokenizer in use averages more characters a token; the rest would be truncated.
-CHARACTERS_PER_TOKEN = 64
-#: Of sentences of one document that run together, padding included.
-SENTENCE_TOKENS = 256
 #: Integer kernels round differently on different processors.
 GOLDEN_TOLERANCE = 0.02
-
-#: One text as the model reads it: its token ids, at least one; long texts' windows one after
-#: the other (`runtime.windows`).
-Ids = list[int]
 
 
 def load(path: str | Path, threads: int = 1) -> Predictor:
@@ -71,26 +59,25 @@ class Predictor:
         self.golden = bundle.golden
         self._where = str(bundle.path)
         self._batch_tokens = batch_tokens
-        self._pad = int(self.manifest["input"]["pad_id"])
-        self._max_length = int(self.manifest["input"]["max_length"])
         try:
-            self._most_windows, overlap = windows_in(self.manifest["input"])
-            longest = self._max_length * self._most_windows
             self._task = TASKS.get(self.manifest["task"])
             self._task.check_manifest(self.manifest)
-            self._reads = self._task.reads
-            self._max_characters = MAX_CHARACTERS
-            if self._reads != "sentences":
-                self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * longest)
-            self._tokenizer = _load_tokenizer(bundle, self._max_length, self._most_windows, overlap)
+            shape = self.manifest["input"]
+            pad, size = int(shape["pad_id"]), int(shape["max_length"])
+            most, overlap = windows_in(shape)
+            tokenizer = _load_tokenizer(bundle, size, most, overlap)
             self._engine = _load_engine(bundle, threads)
             if only_exact and self._engine.mixes_rows:
                 self._batch_tokens = 1
             self._distance = _load_distance(bundle, len(self.labels))
-            ranks = self._task.gold_kind == "document"
-            self._index = _load_index(bundle) if ranks else None
+            given = (tokenizer, self._engine, pad, size, most)
+            self._reader: TextReader
+            if self._task.gold_kind == "document":
+                self._reader = QueryReader(_load_index(bundle), *given)
+            else:
+                self._reader = READERS[self._task.reads](*given)
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
-            outputs = self._run([self._encode("")])
+            outputs = self._run([self._reader.encode("")])
             self._task.decode(outputs, self.manifest)
         except RecipeError as error:  # a name that no registry has
             raise BundleError(f"{self._where}: {error} Upgrade: pip install -U attar") from None
@@ -109,7 +96,8 @@ class Predictor:
     @property
     def documents(self) -> tuple[Document, ...]:
         """Those that a model which ranks documents knows; empty for other tasks."""
-        return () if self._index is None else self._index.documents
+        reader = self._reader
+        return reader.index.documents if isinstance(reader, QueryReader) else ()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -140,7 +128,7 @@ class Predictor:
         """Answer one text, or several in their order. Raises DataError for what is no text."""
         if isinstance(texts, str):
             _check(texts, "the text")
-            return self._answers_of([self._encode(texts)])[0]
+            return self._answers_of([self._reader.encode(texts)])[0]
         return self._answer(texts, first=1)
 
     def stream(self, texts: Iterable[str], batch: int = 256) -> Iterator[Prediction]:
@@ -159,7 +147,7 @@ class Predictor:
                 f"{self._where}: gives no embeddings. It can: {', '.join(self.capabilities)}."
             )
         given = [texts] if isinstance(texts, str) else texts
-        encoded = self._encode_all(given, 1, self._encoded)  # not looked for in an index
+        encoded = self._encode_all(given, 1, self._reader.encode_to_embed)
         embeddings = np.empty((len(encoded), self._dimensions), dtype=np.float32)
         for chosen, outputs in self._batches(encoded):
             embeddings[chosen] = outputs["embedding"]
@@ -172,18 +160,13 @@ class Predictor:
         """
         encoded = self._encode_all(texts, first=1)
         if not encoded:  # no rows, of the right shapes
-            return {name: values[:0] for name, values in self._run([self._encode("")]).items()}
+            none = self._run([self._reader.encode("")])
+            return {name: values[:0] for name, values in none.items()}
         found: dict[str, NDArray[Any]] = {}
-        most = max(map(_places, encoded))
-        widths = dict.fromkeys(("words", "sentences", "sentence_embeddings"), most)
-        if self._reads != "text":
-            widths["logits"] = most + (self._reads == "words")
         # One text a batch by default, so batches are about as many as texts.
         shown = (progress or Silent()).track(self._batches(encoded), "answer", len(encoded))
         for chosen, outputs in shown:
-            for name, values in outputs.items():
-                if name in widths:
-                    values = widened(values, widths[name])
+            for name, values in self._reader.widened(outputs, encoded).items():
                 if name not in found:
                     found[name] = np.empty((len(encoded), *values.shape[1:]), values.dtype)
                 found[name][chosen] = values
@@ -191,7 +174,7 @@ class Predictor:
 
     def count_tokens(self, text: str) -> int:
         """Tokens that the model reads of this text."""
-        return len(self._encode(text))
+        return len(self._reader.encode(text))
 
     def verify(self) -> list[str]:
         """Replay the golden examples, each alone; return what differs, nothing when all agree.
@@ -225,7 +208,7 @@ class Predictor:
         threshold = self.manifest["task_settings"].get("threshold")
         if threshold is None:
             return False
-        (found,) = self._task.acceptance(self._run([self._encode(text)]), self.manifest)
+        (found,) = self._task.acceptance(self._run([self._reader.encode(text)]), self.manifest)
         return bool(abs(found - threshold) <= GOLDEN_TOLERANCE * max(1.0, abs(threshold)))
 
     def _answer(self, texts: Sequence[str], first: int) -> list[Prediction]:
@@ -243,42 +226,7 @@ class Predictor:
         return self._decoded(self._run(rows), rows)
 
     def _decoded(self, outputs: Outputs, rows: Sequence[Ids]) -> list[Prediction]:
-        answers = self._task.decode(outputs, self.manifest)
-        if self._index is not None:
-            return [
-                with_passage(answer, row.text)
-                if isinstance(answer, Ranking) and isinstance(row, Query)
-                else answer
-                for answer, row in zip(answers, rows, strict=True)
-            ]
-        if self._reads == "text":
-            return answers
-        read = (row.text if isinstance(row, WordIds | SentenceIds) else "" for row in rows)
-        return [answer.in_text(text) for answer, text in zip(answers, read, strict=True)]
-
-    def _encode(self, text: str) -> Ids:
-        ids = self._encoded(text)
-        return ids if self._index is None else Query.of(ids, text[: self._max_characters])
-
-    def _encoded(self, text: str) -> Ids:
-        text = text[: self._max_characters]
-        if self._reads == "sentences":
-            sentences = with_words(text)
-            most = CHARACTERS_PER_TOKEN * self._max_length
-            parts = [self._tokens(text[a : min(b, a + most)]).ids for a, b, _ in sentences]
-            return SentenceIds.of(parts or [self._tokens("").ids or [self._pad]], sentences, text)
-        encoding = self._tokens(text)
-        ids = joined(encoding, self._most_windows) or [self._pad]
-        if self._reads == "words":
-            offsets = joined_offsets(encoding, self._most_windows)
-            return WordIds.of(ids, offsets, text, self._max_length)
-        return ids
-
-    def _tokens(self, text: str) -> Encoding:
-        try:
-            return self._tokenizer.encode(text)
-        except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
-            return self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"))
+        return self._reader.shown(self._task.decode(outputs, self.manifest), rows)
 
     def _encode_all(
         self, texts: Sequence[str], first: int, encode: Callable[[str], Ids] | None = None
@@ -288,7 +236,7 @@ class Predictor:
         encoded = []
         for position, text in enumerate(texts, first):
             _check(text, f"text number {position}")
-            encoded.append((encode or self._encode)(text))
+            encoded.append((encode or self._reader.encode)(text))
         return encoded
 
     def _batches(self, encoded: Sequence[Ids]) -> Iterator[tuple[list[int], Outputs]]:
@@ -296,7 +244,7 @@ class Predictor:
         batch: list[int] = []
         for position in sorted(range(len(encoded)), key=lambda p: len(encoded[p])):
             full = len(encoded[position]) * (len(batch) + 1) > self._batch_tokens
-            if batch and (full or self._reads == "sentences"):
+            if batch and (full or self._reader.alone):
                 yield batch, self._run([encoded[p] for p in batch])
                 batch = []
             batch.append(position)
@@ -304,83 +252,12 @@ class Predictor:
             yield batch, self._run([encoded[p] for p in batch])
 
     def _run(self, rows: Sequence[Ids]) -> Outputs:
-        if self._reads == "sentences":
-            read = [row for row in rows if isinstance(row, SentenceIds)]
-            outputs = of_sentences([self._run_sentences(row) for row in read], read)
-        elif max(map(len, rows)) <= self._max_length:
-            outputs = self._run_windows(rows)
-        else:
-            windows = [(i, w) for i, ids in enumerate(rows) for w in cut(ids, self._max_length)]
-            outputs = self._run_windows([window for _, window in windows])
-            owner = np.array([i for i, _ in windows], dtype=np.int64)
-            tokens = np.array([len(window) for _, window in windows], dtype=np.int64)
-            outputs = {
-                name: values
-                if self._reads == "words" and name == "logits"  # still to be read at words
-                else pooled(values, owner, tokens, len(rows))
-                for name, values in outputs.items()
-            }
-        if self._reads == "words":
-            outputs = {**outputs, **of_words(outputs["logits"], rows, self._max_length)}
-        if self._index is not None:
-            texts = [row.text for row in rows if isinstance(row, Query)]
-            if len(texts) < len(rows):
-                return {**outputs, "embedding": unit(outputs["logits"])}
-            return {**outputs, **self._index(outputs["logits"], texts)}
+        outputs = self._reader.run(rows)
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:
             raise BundleError("its distance part needs embeddings, which the model does not give")
         return {**outputs, "distance": self._distance(outputs["embedding"])}
-
-    def _run_sentences(self, row: SentenceIds) -> Outputs:
-        """Of a document's sentences, in order; those of like length run together. Which run
-        together depends on the document alone: so does its answer."""
-        parts, found = row.parts, dict[str, NDArray[Any]]()
-        order = sorted(range(len(parts)), key=lambda i: len(parts[i]))
-        batch: list[int] = []
-        for number, i in enumerate(order):
-            batch.append(i)
-            after = len(parts[order[number + 1]]) if number + 1 < len(order) else None
-            if after is not None and after * (len(batch) + 1) <= SENTENCE_TOKENS:
-                continue
-            for name, values in self._run_windows([parts[j] for j in batch]).items():
-                if name not in found:
-                    found[name] = np.empty((len(parts), *values.shape[1:]), values.dtype)
-                found[name][batch] = values
-            batch = []
-        return found
-
-    def _run_windows(self, rows: Sequence[Ids]) -> Outputs:
-        if len(rows) == 1:
-            input_ids = np.array(rows, dtype=np.int64)  # (1, length)
-            return self._engine.run(input_ids, np.ones_like(input_ids))
-        length = max(map(len, rows))
-        input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
-        mask = np.zeros_like(input_ids)
-        for i, ids in enumerate(rows):
-            input_ids[i, : len(ids)] = ids
-            mask[i, : len(ids)] = 1
-        return self._engine.run(input_ids, mask)
-
-
-class Query(list[int]):
-    """The token ids of a text whose words are looked for, too."""
-
-    text: str
-
-    @classmethod
-    def of(cls, ids: Ids, text: str) -> Query:
-        made = cls(ids)
-        made.text = text
-        return made
-
-
-def _places(ids: Ids) -> int:
-    """Words or sentences that are read."""
-    if isinstance(ids, WordIds):
-        return len(ids.words)
-    return len(ids.sentences) if isinstance(ids, SentenceIds) else 0
 
 
 def _check(text: object, what: str) -> None:

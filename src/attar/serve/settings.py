@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, field
 
 from attar.errors import RecipeError
-from attar.runtime.predictor import MAX_CHARACTERS
+from attar.runtime.readers import MAX_CHARACTERS
 
 OnAbstain = Literal["return", "fallback", "person"]
 Positive = Annotated[float, Meta(gt=0)]
