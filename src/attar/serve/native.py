@@ -14,6 +14,7 @@ from attar.serve.served import ANSWERS, PREDICTS, Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 from attar.tasks.annotations import Span
+from attar.tasks.choosing import MOST_WORDS
 from attar.version import __version__
 
 Score = Annotated[float, Meta(ge=0, le=1)]
@@ -22,11 +23,16 @@ FILLED = Meta(extra_json_schema={"minItems": 1})
 EITHER_TEXT = Meta(extra_json_schema={"oneOf": [{"required": ["text"]}, {"required": ["texts"]}]})
 
 
+Words = Annotated[int, Meta(ge=1, le=MOST_WORDS)]
+
+
 class Texts(Struct, forbid_unknown_fields=True):
-    """One text, or several: either `text` or `texts`."""
+    """One text, or several: either `text` or `texts`. words: how long a summary is to be, of a
+    model that makes some; without it as long as the build found best."""
 
     text: str | UnsetType = UNSET
     texts: Annotated[list[str], FILLED] | UnsetType = UNSET
+    words: Words | None = None
 
 
 Named = Annotated[str, Meta(min_length=1)]
@@ -168,8 +174,9 @@ async def predict(service: Service, request: Request, body: Texts) -> Any:
     texts = [body.text] if isinstance(body.text, str) else body.texts
     assert isinstance(texts, list)
     service.check_texts(texts, "texts")
+    service.check_words(served, body.words)
     answers = await service.departures.unless_gone(
-        request, service.predict(served, texts, asked(service, request))
+        request, service.predict(served, texts, asked(service, request, words=body.words))
     )
     return {
         "model": served.name,

@@ -37,7 +37,7 @@ from attar.types import Extraction, Prediction
 T = TypeVar("T")
 ABILITIES = {
     "label": "give labels of texts", "spans": "mark spans", "calls": "call functions",
-    "embed": "give embeddings",
+    "ranking": "rank documents", "summary": "summarize", "embed": "give embeddings",
 }  # fmt: skip
 
 
@@ -45,12 +45,13 @@ class Asked(Struct, frozen=True):
     """What a request brings besides its texts. deadline: of the model's answer, on the clock of
     time.monotonic(). patience_until: the same for whoever answers after it; None where the
     client sets no deadline itself. conversation: what a person should see of it, messages of
-    role and content."""
+    role and content. words: how long a summary is asked for."""
 
     request_id: str
     deadline: float
     patience_until: float | None = None
     conversation: tuple[Mapping[str, Any], ...] = ()
+    words: int | None = None
 
 
 class Service:
@@ -115,6 +116,7 @@ class Service:
         request_id: str,
         headers: Mapping[str, str],
         conversation: Sequence[Mapping[str, Any]] = (),
+        words: int | None = None,
     ) -> Asked:
         """With the deadlines of the header X-Deadline-Ms: of the model at most the limit of the
         settings. Both count from when the request came in, as far as the loop's lag tells, and
@@ -126,7 +128,16 @@ class Service:
         deadline = (came + most if until is None else min(until, came + most)) - lag
         if deadline < came + lag:
             raise HttpError.busy(lag)
-        return Asked(request_id, deadline, until, tuple(conversation))
+        return Asked(request_id, deadline, until, tuple(conversation), words)
+
+    def check_words(self, served: Served, words: int | None) -> None:
+        """Raise HttpError where a length is asked of a model that makes no summaries."""
+        if words is not None and not served.sections:
+            can = ", ".join(served.capabilities)
+            raise HttpError(
+                400, "no_such_capability", f"words: {served.name!r} makes no summaries, which "
+                f"alone have a length in words; it can: {can}. Leave words out.", param="words",
+            )  # fmt: skip
 
     def check_texts(self, texts: Sequence[str], param: str) -> None:
         """Raise HttpError for more or longer texts than one request may bring."""
@@ -149,7 +160,7 @@ class Service:
     async def predict(self, served: Served, texts: Sequence[str], asked: Asked) -> list[Answer]:
         """An answer for each text, from the model or whoever answers where it abstains."""
         predictions: list[Prediction] = await served.answering.answer(
-            texts, "label", asked.deadline
+            texts, "label", asked.deadline, asked.words
         )
         follows = served.model.on_abstain
         if follows == "return" or not any(p.abstained for p in predictions):
