@@ -35,15 +35,6 @@ def test_documents_embeddings_and_reranking(serve, tmp_path: Path) -> None:
     assert results[0]["relevance_score"] > results[1]["relevance_score"]
 
 
-def test_other_routes_say_what_it_can(serve, tmp_path: Path) -> None:
-    faq = Model(str(write_ranking_bundle(tmp_path / "faq.attar")))
-    client = serve(models={"faq": faq}).client
-    chat = {"model": "faq", "messages": [{"role": "user", "content": "my refund"}]}
-    refused = client.post("/v1/chat/completions", json=chat)
-    assert refused.status_code == 400
-    assert "it can: ranking, embed" in refused.json()["error"]["message"]
-
-
 def test_a_large_model_cannot_stand_in_for_documents(tmp_path: Path) -> None:
     path = str(write_ranking_bundle(tmp_path / "faq.attar"))
     settings = Settings(
