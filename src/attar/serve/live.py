@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from attar.serve.answer import shown
 from attar.serve.gate import log
-from attar.serve.native import Words
+from attar.serve.native_bodies import Words
 from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError

@@ -30,9 +30,8 @@ from attar.serve.pulse import Pulse
 from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
-from attar.tasks.annotations import Span
 from attar.tasks.label_sets import labels_in
-from attar.types import Extraction, Prediction
+from attar.types import Extraction, Prediction, Ranking
 
 T = TypeVar("T")
 ABILITIES = {
@@ -199,6 +198,7 @@ class Service:
         self.metering.count(served.name, answer.answered_by)
         # What a large model says at length is no label to learn from.
         learned = answer.label in served.all_labels or answer.marked is not None
+        learned = learned or answer.text is not None  # the query is, without a label
         if answer.answered_by != "fallback" or learned:
             self.record(served, text, answer, asked)
         return answer, upstream
@@ -227,19 +227,17 @@ class Service:
         self,
         served: Served,
         text: str,
-        label: str | list[str] | None,
+        said: rows.Correct,
         asked: Asked,
-        spans: Sequence[Span] | None = None,
-        calls: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Record the label, the set of labels, the spans or the calls that a person gave. Raises
-        HttpError where it is not what the model gives, and without a capture file."""
+        """Record what a person said of a text. Raises HttpError where it is not what the model
+        gives, and without a capture file."""
         if self.capture is None:
             raise HttpError(
                 409, "no_capture", "corrections are kept in the capture file, and none is set: "
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
-        row = rows.corrected(served, text, label, spans, calls) | _stamp(asked)
+        row = rows.corrected(served, text, said) | _stamp(asked)
         self.capture.offer(row, always=True)
 
     async def close(self) -> None:
@@ -263,6 +261,9 @@ class Service:
 
     async def _of_large(self, served: Served, text: str, prediction: Prediction) -> Answer:
         assert self.large is not None  # checked with the settings
+        if isinstance(prediction, Ranking):
+            said = await self.large.say([{"role": "user", "content": text}])
+            return Answer(prediction, prediction.label, "fallback", text=said)
         if isinstance(prediction, Extraction) and served.marking is not None:
             found = await self.large.mark(prediction.text, served.marking)
             marked = marked_by_fallback(found, prediction)
@@ -334,6 +335,8 @@ def _own(prediction: Prediction) -> Answer:
 
 def _in_chat(served: Served, prediction: Prediction, said: str) -> Answer:
     """The large model's answer in its own words, which may hold spans in our form."""
+    if isinstance(prediction, Ranking):
+        return Answer(prediction, prediction.label, "fallback", text=said)
     marked = None
     if isinstance(prediction, Extraction) and served.marking is not None:
         found = served.marking.read(said, prediction.text)

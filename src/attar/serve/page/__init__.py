@@ -27,7 +27,7 @@ from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
 from attar.serve.answer import shown
-from attar.serve.native import Words
+from attar.serve.native_bodies import Words
 from attar.serve.operations import Operation, asked
 from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
