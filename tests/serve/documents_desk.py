@@ -3,6 +3,7 @@ a summary with several sections, whose places are written here."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,13 @@ def ranking(
     return serve(models={"faq": Model(path, **(model or {}))}, **settings)
 
 
-def summarizing(serve: Serve, folder: Path, sections: bool = False, **settings: Any) -> Running:
+def summarizing(
+    serve: Serve,
+    folder: Path,
+    sections: bool = False,
+    report: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Running:
     """A server of "brief": sentences with "parcel"; with sections the summary of VISIT."""
     path = folder / "brief.attar"
     if not path.exists():
@@ -78,6 +85,9 @@ def summarizing(serve: Serve, folder: Path, sections: bool = False, **settings: 
     if sections:
         served = server.service.models["brief"]
         made: Any = Written(served.predictor)
-        served.bundle = replace(served.bundle, manifest=made.manifest)
+        files = dict(served.bundle.files)
+        if report is not None:
+            files["report.json"] = json.dumps(report).encode()
+        served.bundle = replace(served.bundle, manifest=made.manifest, files=files)
         served.answering.predictor = made
     return server

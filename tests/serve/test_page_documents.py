@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
-from attar.serve.settings import Fallback
+from attar.serve.settings import Capture, Fallback
 from serve.documents_desk import PARCELS, SURE, UNSURE, VISIT, ranking, summarizing
-from serve.test_page_spans import type_in
+from serve.test_page_spans import type_in, written
 from upstream import completion
 
 if TYPE_CHECKING:
@@ -196,3 +196,58 @@ def test_a_large_model_beside_documents(serve: Serve, visit, tmp_path: Path, ups
     shown["ask-both"].click()
     shown.until("compared", "Refunds", "A refund takes a week.", "Ask the shop.", "own")
     assert upstream.asked[0][2]["messages"] == [{"role": "user", "content": SURE}]
+
+
+def test_the_right_document_is_chosen(serve: Serve, visit, tmp_path: Path) -> None:
+    capture = tmp_path / "captured.jsonl"
+    shown: Page = visit(ranking(serve, tmp_path, capture=Capture(path=str(capture))).url)
+    shown.until("facts", "3 documents")
+    type_in(shown, UNSURE)
+    shown.until("answer", "Abstains")
+    assert shown["right-label"].text == "The right document"
+    options = shown["right"].find_elements("css selector", "option")
+    assert {one.text for one in options} == {
+        "Choose…", "Cancelling (how-to-cancel)", "where-is-it", "Refunds (money-back)",
+        "Another document…",
+    }  # fmt: skip
+    shown["save"].click()
+    shown.until("corrected", "Choose the right document first.")
+    assert not shown["right-id"].is_displayed()
+    options[-1].click()
+    shown["right-id"].send_keys("money-bak")
+    shown["save"].click()
+    shown.until("corrected", "Not saved: 'faq' knows no document 'money-bak'.")
+    shown["right-id"].send_keys("\ue003\ue003ack")
+    shown["save"].click()
+    shown.until("corrected", "Saved for the next build.")
+    row = written(capture)[-1]
+    assert (row["text"], row["label"]) == (UNSURE, "money-back")
+
+
+def test_the_right_summary_is_written(serve: Serve, visit, tmp_path: Path) -> None:
+    capture = Capture(path=str(tmp_path / "captured.jsonl"))
+    shown: Page = visit(summarizing(serve, tmp_path, sections=True, capture=capture).url)
+    shown.until("facts", "3 sections")
+    type_in(shown, VISIT)
+    shown.until("answer", "swollen")
+    plan = shown["right-text-1"]
+    assert plan.get_attribute("value") == "Rest it, and put ice on it."
+    assert shown["right-text-0"].get_attribute("value") == ""
+    plan.clear()
+    plan.send_keys("Rest.")
+    shown["save"].click()
+    shown.until("corrected", "Saved for the next build.")
+    row = written(Path(capture.path))[-1]
+    assert row["summary"] == {
+        "plan": "Rest.", "problems": "My knee hurts since Monday. It is swollen.",
+    }  # fmt: skip
+    assert shown.complaints() == []
+
+
+def test_the_report_of_summaries(serve: Serve, visit, tmp_path: Path) -> None:
+    worst = {"text": "a document", "gold": "right one", "label": "wrong one", "grade": 0.05}
+    report = {"name": "brief", "task": "summarize", "certify_rows": 70, "worst": [worst],
+              "metrics": {"rouge1": 0.312, "rouge2": 0.1, "rougeL": 0.25}}  # fmt: skip
+    shown: Page = visit(summarizing(serve, tmp_path, sections=True, report=report).url)
+    shown.until("report-note", "ROUGE-1 31.2% and ROUGE-L 25.0% on 70 rows")
+    shown.until("weak", "The worst answers", "right one", "wrong one", "5.0%")

@@ -42,9 +42,8 @@ FILES = {
         f"/page/{name}": name
         for name in (
             "style.css", "icon.svg", "app.js", "answer.js", "batch.js", "client.js", "columns.js",
-            "compare.js",
-            "correct.js", "csv.js", "dom.js", "live.js", "ranking.js", "report.js", "spans.js",
-            "summary.js",
+            "compare.js", "correct.js", "correct_documents.js", "csv.js", "dom.js", "live.js",
+            "ranking.js", "report.js", "spans.js", "summary.js",
         )
     },
 }  # fmt: skip
