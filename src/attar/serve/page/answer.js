@@ -65,7 +65,7 @@ export function draw(answer, about, latency, text) {
     make("p", { class: "words" }, words),
     ...inText(answer, about, text),
     ...(answer.sentences ? [] : [bars(answer, about, text)]),
-    ...(answer.documents?.length ? [ranking.listed(answer.documents)] : []),
+    ...(answer.documents ? ranking.listed(answer) : []),
     make("p", { class: "note" }, facts.join(" · ")),
   ];
 }

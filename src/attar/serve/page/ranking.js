@@ -19,10 +19,9 @@ export function inWords(answer, score, under) {
     return { title: ["Not from the documents"], words: `No document is a good answer: ${under}. The fallback answers in its own words.` };
   }
   if (!answer.abstained) return { title: [called(first)], words: `The first document is right, with a score of ${score}.` };
-  const nearest = first ? " What is nearest stands below." : " There are no documents.";
   const asked = answer.answered_by === "person" ? " A person was asked." : "";
   const note = answer.note ? ` Nobody else answered: ${answer.note}.` : "";
-  return { title: null, words: `No document is a good answer: ${under}.${asked}${note}${nearest}` };
+  return { title: null, words: `No document is a good answer: ${under}.${asked}${note}` };
 }
 
 /** To be read aloud after these words. */
@@ -34,9 +33,12 @@ export function aloud(answer) {
 /** What another says in words of its own. */
 export const saying = (text) => make("p", { class: "saying", dir: "auto" }, text);
 
-export function listed(documents) {
+/** All documents in order, said to be only what is nearest where none is a good answer. */
+export function listed({ documents, abstained }) {
+  if (!documents.length) return [make("p", { class: "note" }, "There are no documents.")];
   const items = documents.map((found, at) => make("li", {}, ...one(found, at)));
-  return make("ol", { class: "ranking", "aria-label": counted(items.length, "document") }, ...items);
+  const list = make("ol", { class: "ranking", "aria-label": counted(items.length, "document") }, ...items);
+  return abstained ? [make("p", { class: "note" }, "What is nearest, and no good answer:"), list] : [list];
 }
 
 function one({ id, title, text, score, passage }, at) {
