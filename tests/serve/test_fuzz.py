@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 
 from attar.serve.app import OPERATIONS
 from attar.serve.settings import Capture, Model
+from tiny_ranking import write_ranking_bundle
 from tiny_spans import write_spans_bundle
+from tiny_summaries import write_summaries_bundle
 
 if TYPE_CHECKING:
     from serve.conftest import Running, Serve
 
 POSTED = [operation.path for operation in OPERATIONS if operation.method == "POST"]
+DOCUMENTS = ("/v1/predict/{model}", "/v1/chat/completions", "/v1/embeddings")  # answered from them
 EXAMPLES = 150  # of each route
 quick = settings(
     max_examples=EXAMPLES,
@@ -60,7 +64,8 @@ labels = st.sampled_from(
         {"type": "array", "items": {"type": "object", "properties": {"text": {"type": "string"}}}},
     ]
 )
-NAMES = st.sampled_from(["label", "score", "labels", "thing", "things", "spans", "calls"])
+NAMES = st.sampled_from(["label", "score", "labels", "thing", "things", "spans", "calls",
+                         "answer", "documents", "summary", "sentences"])  # fmt: skip
 offsets = st.sampled_from([0, 2, 5.0, 9, 1.5, 10**30])
 span = st.fixed_dictionaries({"start": offsets, "end": offsets, "label": texts}) | loose
 schemas = loose | st.fixed_dictionaries(
@@ -87,6 +92,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "texts": st.lists(texts, max_size=3),
     "label": texts,
     "spans": st.lists(span, max_size=2),
+    "summary": texts | st.dictionaries(texts, texts, max_size=2),
+    "words": st.integers(0, 9),
     "messages": st.lists(messages, max_size=3),
     "stream": st.booleans(),
     "stream_options": st.just({"include_usage": True}),
@@ -121,7 +128,12 @@ def bodies(path: str) -> st.SearchStrategy[Any]:
     if "model" in known:
         required["model"] = FIELDS["model"]
     optional = {name: strategy for name, strategy in near.items() if name not in required}
-    return st.fixed_dictionaries(required, optional=optional) | loose
+    whole = st.fixed_dictionaries(required, optional=optional)
+    if "summary" not in known:
+        return whole | loose
+    # What a person says of a text is one of several things, hardly ever two.
+    one = st.one_of(*(st.fixed_dictionaries({**required, k: v}) for k, v in optional.items()))
+    return whole | one | loose
 
 
 @pytest.mark.parametrize("path", POSTED)
@@ -136,6 +148,18 @@ def test_bodies_for_a_model_that_marks_spans(serve: Serve, path: str, tmp_path: 
     capture = Capture(path=str(tmp_path / "capture.jsonl"))
     reached = posted(serve(models={"tiny": tiny}, capture=capture), path)
     assert (200 in reached) is (path != "/classify")  # it has no labels of texts
+
+
+@pytest.mark.parametrize("write", [write_ranking_bundle, write_summaries_bundle])
+@pytest.mark.parametrize("path", [p for p in POSTED if p.startswith("/v1/") and "rank" not in p])
+def test_bodies_for_models_of_documents(
+    serve: Serve, path: str, write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    tiny = Model(path=str(write(tmp_path / "documents.attar")))
+    capture = Capture(path=str(tmp_path / "capture.jsonl"))
+    reached = posted(serve(models={"tiny": tiny}, capture=capture), path)
+    corrected = path == "/v1/models/{model}/corrections" and write is write_summaries_bundle
+    assert (200 in reached) is (corrected or path in DOCUMENTS)
 
 
 def posted(server: Running, path: str) -> set[int]:

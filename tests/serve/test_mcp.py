@@ -27,6 +27,8 @@ from mcp.shared.exceptions import MCPError
 from attar.bundle import CARD, REPORT
 from attar.runtime.predictor import load
 from attar.tasks.multilabel import MULTILABEL
+from tiny_ranking import write_ranking_bundle
+from tiny_summaries import write_summaries_bundle
 
 REFUND, WEATHER = "i want my refund", "the weather now"
 COMMAND = [sys.executable, "-m", "attar.cli", "mcp"]
@@ -320,3 +322,37 @@ def test_other_machines_need_a_word(attar_command: Callable[..., Any], tiny_bund
     assert done.code == 2 and "two bundles are named 'tiny'" in done.err
     done = attar_command("mcp", tiny_bundle.with_name("none.attar"))
     assert done.code == 2 and "no such bundle" in done.err
+
+
+def test_documents_and_summaries_are_readable_and_structured(tmp_path: Path) -> None:
+    faq = write_ranking_bundle(tmp_path / "faq.attar")
+    brief = write_summaries_bundle(tmp_path / "brief.attar", cut=0.0, words=100, share=None)
+    document = "I cancel. Where is my parcel? The parcel is late."
+
+    async def session(client: Client) -> Any:
+        return (await client.list_tools()).tools, [
+            await client.call_tool("faq", {"text": "my refund"}),
+            await client.call_tool("faq", {"texts": ["my refund", "weather"]}),
+            await client.call_tool("brief", {"text": document}),
+            await client.call_tool("brief", {"text": document, "words": 4}),
+            await client.call_tool("faq", {"text": "my refund", "words": 4}),
+        ]
+
+    tools, (sure, both, whole, short, refused) = inside(session, faq, brief)
+    about = {tool.name: tool for tool in tools}
+    assert "among 3 of its own: Cancelling, where-is-it, Refunds." in about["faq"].description
+    assert "labels" not in about["faq"].description + about["brief"].description
+    assert "words asks for a length" in about["brief"].description
+    for tool, result in (("faq", sure), ("faq", both), ("brief", whole), ("brief", short)):
+        Draft202012Validator(about[tool].output_schema).validate(result.structured_content)
+        assert json.loads(result.content[0].text) == result.structured_content
+    assert short.content[0].text.startswith('{"summary": "Where is my parcel?", ')
+    assert sure.content[0].text.startswith('{"answer": "A refund takes a week.", "documents": [{')
+    assert "passage" not in sure.structured_content["documents"][0]
+    assert [one["answer"] for one in both.structured_content["answers"]] == [
+        "A refund takes a week.", None,
+    ]  # fmt: skip
+    assert whole.structured_content["summary"] == "Where is my parcel? The parcel is late."
+    assert Draft202012Validator(about["brief"].input_schema).is_valid({"text": "a", "words": 4})
+    assert not Draft202012Validator(about["faq"].input_schema).is_valid({"text": "a", "words": 4})
+    assert refused.is_error and "makes no summaries" in refused.content[0].text

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attar.serve.item_fill import NothingFoundError
 from attar.serve.schema_fill import CannotFillError
-from attar.serve.span_fill import NothingFoundError, SpanFilling
+from attar.serve.span_fill import SpanFilling
 from attar.types import Call, Extraction, FoundSpan
 
 TEXT = "two tickets from Rome to Oslo for 1,200.50 euros, yes"

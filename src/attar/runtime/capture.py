@@ -1,9 +1,9 @@
 """Requests and answers as JSON lines, in the form that `attar build` reads.
 
-A line has the `text`, and a `label`, `spans` or `calls` where somebody better than the model gave
-them: the large model it fell back to, or a person who corrected it. The model's own answers
-are under `predicted`, so that nothing is ever trained to repeat itself by accident. Lines with
-any of these stand in one file, which is `train` data; the others beside it, which is
+A line has the `text`, and a `label`, `spans`, `calls` or a `summary` where somebody better than the
+model gave them: the large model it fell back to, or a person who corrected it. The model's own
+answers are under `predicted`, so that nothing is ever trained to repeat itself by accident. Lines
+with any of these stand in one file, which is `train` data; the others beside it, which is
 `unlabeled` data.
 
 Writing never blocks a request: rows wait in a bounded queue for a thread, and where that
@@ -30,8 +30,8 @@ from attar.errors import OutputError
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 MOST_WAITING = 10_000  # rows
 FLUSHED_AFTER_S = 0.5
-TEXTS = ("text", "conversation", "calls")  # what redaction looks at
-GOLD = frozenset({"label", "spans", "calls"})  # any of them makes a row one to train on
+TEXTS = ("text", "conversation", "calls", "summary")  # what redaction looks at
+GOLD = frozenset({"label", "spans", "calls", "summary"})  # any of them makes a row one to train on
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,13 @@ class LargeModel:
             raise NoAnswerError("no_label", "the fallback's answer is not the JSON asked for")
         return found
 
+    async def say(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """What it says to these messages, in words of its own. Raises NoAnswerError."""
+        said = _content(await self.chat({"messages": list(messages)})).strip()
+        if not said:
+            raise NoAnswerError("no_label", "the fallback's answer is empty")
+        return said
+
     async def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The endpoint's answer to a chat completion, `model` put in. Raises NoAnswerError."""
         asking = False

@@ -17,7 +17,7 @@ AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 class Answer(Struct, frozen=True):
     """label: of whoever answered; the model's best guess where nobody did. note: why the
     one who should have answered did not. named: the labels of a fallback that gives several;
-    marked: what a fallback marks in the text."""
+    marked: what a fallback marks in the text; text: what it says in place of documents."""
 
     prediction: Prediction
     label: str
@@ -25,6 +25,7 @@ class Answer(Struct, frozen=True):
     note: str | None = None
     named: tuple[str, ...] | None = None
     marked: Extraction | None = None
+    text: str | None = None
 
     @property
     def extraction(self) -> Extraction | None:
@@ -38,6 +39,8 @@ class Answer(Struct, frozen=True):
         if self.named is not None and isinstance(self.prediction, LabelSet):
             scores = dict((*self.prediction.labels, *self.prediction.alternatives))
             found["labels"] = [[one, round(scores.get(one, 0.0), 6)] for one in self.named]
+        elif self.text is not None:
+            found["text"] = self.text
         elif self.answered_by == "fallback" and self.extraction is None:
             found["label"] = self.label
         elif self.answered_by == "fallback" and self.marked is None:

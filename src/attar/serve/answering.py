@@ -32,14 +32,21 @@ ALARM = 0.3  # … where it is slower: what was taken in vain is worse than what
 
 
 class Job:
-    """Some texts of one request. deadline: on the clock of time.monotonic()."""
+    """Some texts of one request. deadline: on the clock of time.monotonic(). words: how long a
+    summary is asked for."""
 
-    __slots__ = ("deadline", "future", "handed", "texts", "want")
+    __slots__ = ("deadline", "future", "handed", "texts", "want", "words")
 
     def __init__(
-        self, texts: Sequence[str], want: Want, deadline: float, future: asyncio.Future[Any]
+        self,
+        texts: Sequence[str],
+        want: Want,
+        deadline: float,
+        future: asyncio.Future[Any],
+        words: int | None = None,
     ) -> None:
         self.texts, self.want, self.deadline, self.future = texts, want, deadline, future
+        self.words = words
         self.handed = False
 
     @property
@@ -84,18 +91,21 @@ class Answering:
         """How long a text that came now would wait, about."""
         return self.waiting * self.seconds_a_text / self._workers
 
-    async def answer(self, texts: Sequence[str], want: Want, deadline: float) -> list[Any]:
-        """Predictions or embeddings, in order. Raises HttpError: 429 where the line is too
-        long for the deadline, 504 where it has passed."""
+    async def answer(
+        self, texts: Sequence[str], want: Want, deadline: float, words: int | None = None
+    ) -> list[Any]:
+        """Predictions or embeddings, in order. words: of summaries, which alone have a length.
+        Raises HttpError: 429 where the line is too long for the deadline, 504 where it has
+        passed."""
         seconds = self.wait_s
         # Where nothing waits it is tried: how long a text takes is learned from nothing else.
         late = self.waiting and time.monotonic() + DOUBT * seconds + self.seconds_a_text > deadline
         if late or self.waiting + len(texts) > self._most_waiting:
             raise HttpError.busy(seconds)
         if len(texts) == 1 and not self.waiting and self._quick and self._alone():
-            return self._now(texts, want, deadline)
+            return self._now(texts, want, deadline, words)
         jobs = [
-            Job(texts[at : at + PIECE], want, deadline, self._loop.create_future())
+            Job(texts[at : at + PIECE], want, deadline, self._loop.create_future(), words)
             for at in range(0, len(texts), PIECE)
         ]
         self.waiting += len(texts)
@@ -121,11 +131,13 @@ class Answering:
     def _quick(self) -> bool:
         return self.seconds_a_text <= AT_ONCE_S
 
-    def _now(self, texts: Sequence[str], want: Want, deadline: float) -> list[Any]:
+    def _now(
+        self, texts: Sequence[str], want: Want, deadline: float, words: int | None
+    ) -> list[Any]:
         """Without a turn of the loop between: it would cost more than all else but the model."""
         future = self._loop.create_future()
         self.waiting += 1
-        self._deliver(*self._answered([Job(texts, want, deadline, future)]))
+        self._deliver(*self._answered([Job(texts, want, deadline, future, words)]))
         answers: list[Any] = future.result()
         return answers
 
@@ -176,7 +188,7 @@ class Answering:
         predictor, now, started = self.predictor, time.monotonic(), time.perf_counter()
         results: list[tuple[Job, Any]] = []
         texts = 0
-        for want, asked_so in _by_want(jobs):
+        for want, words, asked_so in _by_want(jobs):
             chosen = []
             for job in asked_so:
                 if job.useless:
@@ -190,7 +202,10 @@ class Answering:
             asked = [text for job in chosen for text in job.texts]
             texts += len(asked)
             try:
-                found = predictor(asked) if want == "label" else predictor.embed(asked)
+                if want == "embed":
+                    found: Any = predictor.embed(asked)
+                else:
+                    found = (predictor if words is None else predictor.asked(words))(asked)
             except Exception as error:  # whatever it is, nobody may wait for ever
                 results += [(job, error) for job in chosen]
                 continue
@@ -215,10 +230,13 @@ class Answering:
             self._observe(texts, seconds)
 
 
-def _by_want(jobs: list[Job]) -> Iterable[tuple[Want, list[Job]]]:
-    """Labels and embeddings apart: each is one call of the predictor."""
-    first = jobs[0].want
-    if all(job.want == first for job in jobs):
-        return ((first, jobs),)
-    wants: tuple[Want, ...] = ("label", "embed")
-    return ((want, [job for job in jobs if job.want == want]) for want in wants)
+def _by_want(jobs: list[Job]) -> Iterable[tuple[Want, int | None, list[Job]]]:
+    """Those apart of which each needs a call of the predictor: labels, embeddings, and
+    summaries of each length."""
+    first = jobs[0]
+    if all(job.want == first.want and job.words == first.words for job in jobs):
+        return ((first.want, first.words, jobs),)
+    apart: dict[tuple[Want, int | None], list[Job]] = {}
+    for job in jobs:
+        apart.setdefault((job.want, job.words), []).append(job)
+    return ((want, words, asked_so) for (want, words), asked_so in apart.items())

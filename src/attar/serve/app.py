@@ -178,7 +178,7 @@ def _check(settings: Settings) -> None:
     """Open what will be opened: one clear error now, and none inside the event loop."""
     for name, model in settings.models.items():
         can = read_bundle(model.path).manifest["capabilities"]
-        others = {"fallback": ANSWERS, "person": PREDICTS}.get(model.on_abstain)
+        others = {"fallback": (*ANSWERS, "ranking"), "person": PREDICTS}.get(model.on_abstain)
         if others is not None and set(others).isdisjoint(can):
             raise RecipeError(
                 f"models.{name}: on_abstain = {model.on_abstain!r}: nobody else can be asked for "

@@ -1,4 +1,5 @@
-"""What a chat completion says: a label or spans in words, in a schema, or as function calls.
+"""What a chat completion says: a label, spans, a document or a summary in words, in a schema, or
+as function calls.
 
 Functions are called by a model that knows functions of its own; otherwise a tool's parameters
 are filled as a schema is. Nothing is made up: what the model cannot say is refused with 400,
@@ -16,12 +17,14 @@ from typing import Any, NamedTuple, NoReturn
 from attar.runtime.quotes import plain
 from attar.serve.answer import Answer
 from attar.serve.chat_bodies import ChatRequest, Function, JsonSchema
+from attar.serve.document_fill import DocumentFilling, SummaryFilling, as_object, in_words
+from attar.serve.item_fill import NothingFoundError
 from attar.serve.openai_other import scores_of
 from attar.serve.schema_fill import CannotFillError, filled
 from attar.serve.served import Served
-from attar.serve.span_fill import NothingFoundError, SpanFilling
+from attar.serve.span_fill import SpanFilling
 from attar.serve.wire import HttpError
-from attar.types import Extraction
+from attar.types import Extraction, Ranking, Summary
 
 LEAST_SCORE = 1e-9  # so that a logarithm is finite
 
@@ -43,14 +46,21 @@ def say(served: Served, body: ChatRequest, answer: Answer) -> Said:
     tools = [] if body.tool_choice == "none" else [tool.function for tool in body.tools or ()]
     named = _named(body, tools)
     found = _certain(answer)
+    must = named is not None or body.tool_choice == "required"
     if not tools:
         return Said(_content(served, body, answer))
     if found is None:
         function = named or _only(tools)
-        made = _in_schema(served, answer, function.parameters or {}, "tools")
+        try:
+            made = _filling(served, answer, function.parameters or {})
+        except NothingFoundError as error:
+            if must:
+                _refuse(served, error, "tools")
+            return Said(_content(served, body, answer))
+        except CannotFillError as error:
+            _refuse(served, error, "tools")
         return Said(None, [_call(function.name, made)])
     offered = tools if named is None else [named]
-    must = named is not None or body.tool_choice == "required"
     if found.calls is not None:
         # OpenAI's names hold no dots: light_turn_on is the model's light.turn_on.
         names = {plain(one.name): one.name for one in offered} | {o.name: o.name for o in offered}
@@ -77,7 +87,8 @@ def logprobs(answer: Answer, written: str, body: ChatRequest) -> dict[str, Any]:
         return {"token": label, "logprob": logprob, "bytes": list(label.encode("utf-8"))}
 
     prediction = answer.prediction
-    if answer.extraction is not None:  # alternatives are of the text's label, not of the whole
+    whole = answer.extraction is not None or isinstance(prediction, Ranking | Summary)
+    if whole:  # alternatives are of the text's label, not of the whole
         top = [(written, prediction.score)]
     elif _several(answer) is None:
         top = [(prediction.label, prediction.score), *prediction.alternatives]
@@ -98,17 +109,21 @@ def _content(served: Served, body: ChatRequest, answer: Answer) -> str:
             )
         schema = wanted.json_schema.schema or {}
         return _json(_in_schema(served, answer, schema, "response_format"))
-    as_object = wanted is not None and wanted.type == "json_object"
+    any_object = wanted is not None and wanted.type == "json_object"
+    of_documents = _of_documents(answer)
+    if of_documents is not None:
+        said = _json(as_object(of_documents)) if any_object else in_words(of_documents)
+        return said or served.abstain_text
     found, several, nobody = _certain(answer), _several(answer), _is_nobody(answer)
     score = {"score": round(answer.prediction.score, 6), "abstained": nobody}
     if found is not None:
-        if nobody and served.model.abstain_text and not as_object:
+        if nobody and served.model.abstain_text and not any_object:
             return served.model.abstain_text
         return _json(
-            _shown(found) | (score if as_object else {"abstained": True} if nobody else {})
+            _shown(found) | (score if any_object else {"abstained": True} if nobody else {})
         )
     label = None if several is not None else served.abstain_text if nobody else answer.label
-    if as_object:
+    if any_object:
         return _json(({"label": label} if several is None else {"labels": several}) | score)
     if several is not None:
         return ", ".join(several) if several and not nobody else served.abstain_text
@@ -126,6 +141,10 @@ def _in_schema(served: Served, answer: Answer, schema: Mapping[str, Any], param:
 
 def _refuse(served: Served, error: CannotFillError, param: str) -> NoReturn:
     known = "label, score, abstained"
+    if served.ranks:
+        known = "answer, id, title, text, documents, score, abstained"
+    elif served.sections:
+        known = ", ".join(["summary, sentences, score, abstained", *served.sections])
     if served.marks:
         known = ", ".join(
             [known, "spans", *served.span_labels, *(["calls"] if served.calls else [])]
@@ -138,6 +157,11 @@ def _refuse(served: Served, error: CannotFillError, param: str) -> NoReturn:
 def _filling(served: Served, answer: Answer, schema: Mapping[str, Any]) -> Any:
     """Raises CannotFillError."""
     found, several, nobody = _certain(answer), _several(answer), _is_nobody(answer)
+    documents = _of_documents(answer)
+    if isinstance(documents, Ranking):
+        return DocumentFilling(schema, documents, served.abstain_text, nobody).whole()
+    if isinstance(documents, Summary):
+        return SummaryFilling(schema, documents, served.sections, nobody).whole()
     if found is not None:
         return _spans_filling(served, answer, found, schema).whole()
     label = None if several is not None else served.abstain_text if nobody else answer.label
@@ -210,6 +234,16 @@ def _certain(answer: Answer) -> Extraction | None:
     if _is_nobody(answer):
         return replace(found, text_label=None, spans=(), calls=None if found.calls is None else ())
     return found if found.calls is None else replace(found, text_label=None)
+
+
+def _of_documents(answer: Answer) -> Ranking | Summary | None:
+    """The ranking or the summary, empty where nobody answers; None from other models."""
+    found = answer.prediction
+    if isinstance(found, Ranking):
+        return replace(found, label="", documents=()) if _is_nobody(answer) else found
+    if isinstance(found, Summary):
+        return replace(found, sentences=()) if _is_nobody(answer) else found
+    return None
 
 
 def _shown(found: Extraction) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from attar.serve.answer import shown
 from attar.serve.gate import log
+from attar.serve.native_bodies import Words
 from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
@@ -31,8 +32,11 @@ MOST_FINALS = 64  # of one connection that wait
 
 
 class Partial(Struct, forbid_unknown_fields=True):
+    """words: how long a summary is to be."""
+
     text: str
     final: bool = False
+    words: Words | None = None
 
 
 class Utterance:
@@ -117,8 +121,9 @@ async def _answer(
     request_id = websocket.state.request_id
     while True:
         sequence, partial = await utterance.take()
-        asked = service.asked(f"{request_id}.{sequence}", {})
+        asked = service.asked(f"{request_id}.{sequence}", {}, words=partial.words)
         try:
+            service.check_words(served, partial.words)
             found, label = await _answered(service, served, partial, asked)
         except HttpError as error:
             await _send(websocket, {"sequence": sequence, **error.to_json()})
@@ -143,7 +148,9 @@ async def _answered(
     if partial.final:
         (answer,) = await service.predict(served, [partial.text], asked)
         return answer.to_json(), answer.label
-    (prediction,) = await served.answering.answer([partial.text], "label", asked.deadline)
+    (prediction,) = await served.answering.answer(
+        [partial.text], "label", asked.deadline, asked.words
+    )
     found = shown(prediction)
     by = "nobody" if prediction.abstained else "model"
     return {**found, "answered_by": by}, prediction.label

@@ -33,19 +33,22 @@ from attar.errors import AttarError
 from attar.registry import did_you_mean
 from attar.serve import native
 from attar.serve.answer import Answer
+from attar.serve.document_fill import passage_of
 from attar.serve.gate import OPEN, Gate
 from attar.serve.mcp_tools import Offered, describe, offered_by
 from attar.serve.metering import Metering
-from attar.serve.native import Texts
+from attar.serve.native_bodies import Texts
 from attar.serve.served import Served
 from attar.serve.service import Service
 from attar.serve.settings import Settings
 from attar.serve.wire import HttpError
+from attar.types import Ranking
 from attar.version import __version__
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 INSTRUCTIONS = (
-    "Each tool is a small model that labels a text or marks spans in it. An answer with "
+    "Each tool is a small model that labels a text, marks spans in it, finds documents that answer "
+    "it or summarizes it. An answer with "
     "abstained = true is a guess that should not be relied on: decide yourself or ask. A model's "
     "card is its resource."
 )
@@ -205,18 +208,28 @@ async def _answer(
     service.check_texts(texts, "text" if one else "texts")
     request_id = request.state.request_id if request is not None else secrets.token_hex(12)
     headers = request.headers if request is not None else {}
-    asked = service.asked(request_id, headers)
+    asked = service.asked(request_id, headers, words=body.words)
     if tool.want == "embed":
+        if body.words is not None:
+            raise HttpError(422, "invalid_field", "words: embeddings have no length in words")
         rows = await service.embed(tool.served, texts, asked)
         # As many digits as float32 has: a language model may read them all.
         return {"embeddings": [[float(f"{value:.7g}") for value in row] for row in rows]}
+    service.check_words(tool.served, body.words)
     answers = [_shown(answer) for answer in await service.predict(tool.served, texts, asked)]
     return answers[0] if one else {"answers": answers}
 
 
 def _shown(answer: Answer) -> dict[str, Any]:
-    """An answer with names in it, which a language model reads better than pairs."""
+    """An answer with names in it, which a language model reads better than pairs, and of a ranking
+    first the sentence that answers, in place of its offsets."""
     found = answer.to_json()
+    ranked = answer.prediction
+    if isinstance(ranked, Ranking):
+        said = passage_of(ranked.documents[0]) if answer.answered_by == "model" else answer.text
+        documents = [{k: v for k, v in one.items() if k != "passage"} for one in found["documents"]]
+        found.pop("text", None)
+        return {"answer": said, **found, "documents": documents}
     for key in ("labels", "alternatives"):
         if key in found:
             found[key] = [{"label": label, "score": score} for label, score in found[key]]

@@ -1,4 +1,4 @@
-"""How models look as tools of the Model Context Protocol: names, descriptions, schemas.
+"""How models look as tools of the Model Context Protocol: names and descriptions.
 
 Written for language models, which read all of it; nothing here answers a call.
 """
@@ -8,17 +8,24 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import mcp_types as types
 
 from attar.serve.answering import Want
+from attar.serve.mcp_schemas import EMBEDDINGS, input_schema, output_schema
 from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Service
 from attar.serve.settings import Limits
 
 NAME_CHARACTERS = 58  # with "_embed" 64, the most that common clients take
 SHOWN_LABELS, SHOWN_CHARACTERS = 40, 500  # of a description; some clients cut it at 1,024
+
+
+_EMBED = (
+    "Turns a text into the vector of numbers that the model represents it by, to compare "
+    "texts by their meaning. Give text for one text, texts for several."
+)
 
 
 class Offered(NamedTuple):
@@ -60,8 +67,8 @@ def describe(tool: Offered, limits: Limits) -> types.Tool:
         name=tool.name,
         title=tool.served.name if labeling else f"{tool.served.name}: embeddings",
         description=_description(tool.served) if labeling else _EMBED,
-        input_schema=_input_schema(limits),
-        output_schema=_output_schema(tool.served) if labeling else _EMBEDDINGS,
+        input_schema=input_schema(limits, labeling and bool(tool.served.sections)),
+        output_schema=output_schema(tool.served) if labeling else EMBEDDINGS,
         annotations=types.ToolAnnotations(
             read_only_hint=True,
             idempotent_hint=True,
@@ -72,8 +79,20 @@ def describe(tool: Offered, limits: Limits) -> types.Tool:
 
 def _description(served: Served) -> str:
     settings = served.bundle.manifest["task_settings"]
-    parts = ["Reads a text and " + ", and ".join(_abilities(served)) + "."]
-    if settings.get("threshold") is None:
+    if served.sections:
+        parts = [_summarizing(served)]
+    elif served.ranks:
+        parts = [_ranking(served)]
+    else:
+        parts = ["Reads a text and " + ", and ".join(_abilities(served)) + "."]
+    if served.sections:
+        pass  # it always answers
+    elif served.ranks:
+        parts.append(
+            "It abstains where none of them is a good answer: abstained is true and answer null "
+            "then, and the documents are only what is nearest."
+        )
+    elif settings.get("threshold") is None:
         parts.append("It never abstains: it was built without a threshold for that.")
     else:
         fits = " or the text fits none of them" if settings.get("out_of_scope") else ""
@@ -83,6 +102,22 @@ def _description(served: Served) -> str:
             f"{names} is a guess that should not be relied on."
         )
     return " ".join([*parts, "Give text for one text, texts for several."])
+
+
+def _ranking(served: Served) -> str:
+    documents = served.predictor.documents
+    names = _cut([one.title or one.id for one in documents[: SHOWN_LABELS + 1]], len(documents))
+    return (
+        f"Finds the documents that answer a question, among {len(documents)} of its own: {names}. "
+        "answer is the sentence of the best one that fits best, documents are the best ten."
+    )
+
+
+def _summarizing(served: Served) -> str:
+    parts = "Takes over the sentences of a document that matter most, word for word"
+    if len(served.sections) > 1:
+        parts += f", by section: {_cut(served.sections)}"
+    return f"{parts}. words asks for a length in words."
 
 
 def _abilities(served: Served) -> list[str]:
@@ -101,117 +136,12 @@ def _abilities(served: Served) -> list[str]:
     return found
 
 
-def _cut(labels: Sequence[str]) -> str:
+def _cut(labels: Sequence[str], count: int | None = None) -> str:
+    """The labels, as far as they are not too many. count: of all, where some were not given."""
     shown: list[str] = []
     for label in labels[:SHOWN_LABELS]:
         if sum(map(len, shown)) + 2 * len(shown) + len(label) > SHOWN_CHARACTERS:
             break
         shown.append(label)
-    more = len(labels) - len(shown)
+    more = (len(labels) if count is None else count) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _input_schema(limits: Limits) -> dict[str, Any]:
-    """Exactly one of two: said by a count, as many clients take no oneOf at the root."""
-    text = {"type": "string", "maxLength": limits.characters}
-    return {
-        "type": "object",
-        "properties": {
-            "text": {**text, "description": "The text to answer."},
-            "texts": {
-                "type": "array",
-                "items": text,
-                "minItems": 1,
-                "maxItems": limits.texts,
-                "description": "Several texts, answered in this order. Instead of text.",
-            },
-        },
-        "minProperties": 1,
-        "maxProperties": 1,
-        "additionalProperties": False,
-    }
-
-
-_SCORE = {"type": "number", "minimum": 0, "maximum": 1}
-_SCORED = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {"label": {"type": "string"}, "score": _SCORE},
-        "required": ["label", "score"],
-    },
-}
-
-
-_SPANS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "text": {"type": "string"},
-            "label": {"type": "string"},
-            "start": {"type": "integer", "description": "In code points."},
-            "end": {"type": "integer", "description": "Not included."},
-            "score": _SCORE,
-        },
-        "required": ["text", "label", "start", "end", "score"],
-    },
-    "description": "Parts of the text, in order.",
-}
-_CALLS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "arguments": {"type": "object"},
-            "score": _SCORE,
-        },
-        "required": ["name", "arguments", "score"],
-    },
-    "description": "Functions that the text asks to call, in its order.",
-}
-
-
-def _output_schema(served: Served) -> dict[str, Any]:
-    """Labels are not listed: a client keeps the schema, and a reload may change them."""
-    many = "label_thresholds" in served.bundle.manifest["task_settings"]
-    nullable = ["string", "null"] if served.marks else "string"
-    label: dict[str, Any] = {"labels": _SCORED} if many else {"label": {"type": nullable}}
-    if served.marks:
-        label["spans"] = _SPANS
-    if served.calls:
-        label["calls"] = _CALLS
-    properties: dict[str, Any] = {
-        **label,
-        "score": {**_SCORE, "description": "How sure the model is."},
-        "abstained": {"type": "boolean", "description": "True: do not rely on the label."},
-        "alternatives": {**_SCORED, "description": "The next best labels."},
-        "answered_by": {"type": "string", "enum": ["model", "fallback", "person", "nobody"]},
-        "note": {"type": "string", "description": "Why nobody else answered."},
-    }
-    required = [*(() if many else label), "score", "abstained", "alternatives", "answered_by"]
-    answer = {"type": "object", "properties": properties, "required": required}
-    answers = {"type": "array", "items": answer, "description": "Of texts, in their order."}
-    return {
-        "type": "object",
-        "properties": {**properties, "answers": answers},
-        "oneOf": [{"required": required}, {"required": ["answers"]}],
-    }
-
-
-_EMBED = (
-    "Turns a text into the vector of numbers that the model represents it by, to compare "
-    "texts by their meaning. Give text for one text, texts for several."
-)
-_EMBEDDINGS = {
-    "type": "object",
-    "properties": {
-        "embeddings": {
-            "type": "array",
-            "items": {"type": "array", "items": {"type": "number"}},
-            "description": "One for each text, in their order.",
-        }
-    },
-    "required": ["embeddings"],
-}

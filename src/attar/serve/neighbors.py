@@ -14,7 +14,8 @@ import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
-from attar.serve.native import ASKING, FILLED, Score
+from attar.serve.native import ASKING
+from attar.serve.native_bodies import FILLED, Score
 from attar.serve.openai_other import scores_of
 from attar.serve.operations import Operation, asked
 from attar.serve.served import ANSWERS

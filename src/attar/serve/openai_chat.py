@@ -22,13 +22,13 @@ from attar.serve.chat_bodies import ChatRequest, Completion, Message
 from attar.serve.chat_said import logprobs, say
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked
-from attar.serve.served import ANSWERS, Served
+from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 
 
 async def chat(service: Service, request: Request, body: ChatRequest) -> Any:
-    served = service.find(body.model, *ANSWERS)
+    served = service.find(body.model, *PREDICTS)
     if body.n not in (None, 1):
         raise HttpError(400, "unsupported_value", "n: the same text gets the same answer; ask once",
                       param="n")  # fmt: skip
@@ -158,8 +158,9 @@ _FORMAT = {
 OPERATIONS = (
     Operation(
         "POST", "/v1/chat/completions", "chat",
-        "Answer the last message of the user in OpenAI's form: a label, spans as JSON, a schema "
-        "filled, or function calls; `stream` gives events.",
+        "Answer the last message of the user in OpenAI's form: a label, spans as JSON, the "
+        "passage of a document, a summary, a schema filled, or function calls; `stream` gives "
+        "events.",
         chat, ChatRequest, Completion, errors=ASKING, tag="OpenAI",
         example={"model": "desk", "messages": _SAID},
         more={"schema": {"model": "desk", "messages": _SAID, "response_format": _FORMAT}},

@@ -68,5 +68,7 @@ class _Endpoint:
         return found if isinstance(found, Response) else reply(found)
 
 
-def asked(service: Service, request: Request, conversation: Sequence[Any] = ()) -> Asked:
-    return service.asked(request.state.request_id, request.headers, conversation)
+def asked(
+    service: Service, request: Request, conversation: Sequence[Any] = (), words: int | None = None
+) -> Asked:
+    return service.asked(request.state.request_id, request.headers, conversation, words)

@@ -6,6 +6,7 @@ Nothing is written here; `runtime.capture` does that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from attar.registry import did_you_mean
@@ -14,7 +15,19 @@ from attar.serve.answer import Answer
 from attar.serve.served import Served
 from attar.serve.wire import HttpError
 from attar.tasks.annotations import Span
-from attar.types import Extraction, FoundSpan, LabelSet, Prediction
+from attar.types import Extraction, FoundSpan, LabelSet, Prediction, Summary
+
+SEARCHED = 1_000  # documents, among which a wrong id is compared with each
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """What a person says of a text; None for what is not said."""
+
+    label: str | list[str] | None = None
+    spans: Sequence[Span] | None = None
+    calls: Sequence[Mapping[str, Any]] | None = None
+    summary: str | Mapping[str, str] | None = None
 
 
 def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
@@ -23,7 +36,7 @@ def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
     if answer.answered_by == "fallback":
         if answer.marked is not None:
             row |= _of(answer.marked)
-        else:
+        elif answer.text is None:  # what is said in place of documents names none of them
             row["label"] = answer.label if answer.named is None else list(answer.named)
     found = answer.prediction
     return row | {
@@ -36,9 +49,12 @@ def answered(served: Served, text: str, answer: Answer) -> dict[str, Any]:
 
 
 def predicted(found: Prediction) -> Any:
-    """The model's own answer: a label, a list of them, a label and spans, or calls."""
+    """The model's own answer: a label, the id of a document, a list of labels, a label and spans,
+    calls, or the sentences of a summary as spans."""
     if isinstance(found, Extraction):
         return _of(found)
+    if isinstance(found, Summary):
+        return annotated(None, found.sentences)
     return list(found.named) if isinstance(found, LabelSet) else found.label
 
 
@@ -49,15 +65,10 @@ def _of(found: Extraction) -> dict[str, Any]:
     return annotated(found.text_label, found.spans)
 
 
-def corrected(
-    served: Served,
-    text: str,
-    label: str | list[str] | None,
-    spans: Sequence[Span] | None,
-    calls: Sequence[Mapping[str, Any]] | None,
-) -> dict[str, Any]:
+def corrected(served: Served, text: str, said: Correct) -> dict[str, Any]:
     """The text and what a person says of it. Raises HttpError, 409, where the model gives
     something else."""
+    label, spans, calls = said.label, said.spans, said.calls
 
     def refuse(code: str, message: str, param: str) -> HttpError:
         return HttpError(409, code, f"{served.name!r} {message}", param=param)
@@ -67,6 +78,12 @@ def corrected(
             raise refuse("one_label", f"gives a text one label, not {len(label)}", "label")
         label = label[0]
     by = {"answered_by": "person", "model": served.name}
+    if said.summary is not None and not served.sections:
+        raise refuse("no_summary", "makes no summaries", "summary")
+    if served.sections:
+        if said.summary is None or said != Correct(summary=said.summary):
+            raise refuse("summary_alone", "summarizes; give the right summary alone", "summary")
+        return {"text": text, "summary": _reference(served, said.summary), **by}
     if calls is not None and not served.calls:
         raise refuse("no_calls", "knows no functions", "calls")
     if served.calls:
@@ -77,7 +94,14 @@ def corrected(
         if spans is not None:
             raise refuse("no_spans", "marks no spans; give the label", "spans")
         if label is None:
-            raise refuse("label_missing", "gives labels; say the right one", "label")
+            gives = (
+                "ranks documents; say the right one's id"
+                if served.ranks
+                else ("gives labels; say the right one")
+            )
+            raise refuse("label_missing", gives, "label")
+        if served.ranks and isinstance(label, str):
+            _check_document(served, label)
         gold = [label] if isinstance(label, str) and served.gives_sets else label
         return {"text": text, "label": gold, **by}
     if spans is None:
@@ -87,6 +111,43 @@ def corrected(
         raise refuse("one_label", f"gives the whole text {gives}", "label")
     assert not isinstance(label, list)
     return {"text": text, **annotated(label, spans), **by}
+
+
+def _reference(served: Served, said: str | Mapping[str, str]) -> str | dict[str, str]:
+    """A reference summary as `attar build` reads it. Raises HttpError, 400."""
+    if isinstance(said, str) and len(served.sections) > 1:
+        raise HttpError(
+            400, "sections_missing", f"{served.name!r} knows several sections: give an object of "
+            f"section and text. Sections: {', '.join(served.sections)}.", param="summary",
+        )  # fmt: skip
+    texts = {served.sections[0]: said} if isinstance(said, str) else dict(said)
+    for name in texts:
+        if name not in served.sections:
+            raise HttpError(
+                400, "no_such_section", f"{served.name!r} knows no section {name[:80]!r}."
+                f"{did_you_mean(name, served.sections)} It knows: {', '.join(served.sections)}.",
+                param="summary",
+            )  # fmt: skip
+    kept = {name: text for name, text in texts.items() if text.strip()}
+    if not kept:
+        raise HttpError(400, "empty_summary", "the summary is empty", param="summary")
+    return kept
+
+
+def _check_document(served: Served, label: str) -> None:
+    """Raise HttpError, 400, for what is neither the id of a document nor the label of queries that
+    none answers."""
+    documents = served.predictor.documents
+    if label in served.all_labels or any(label == one.id or label in one.also for one in documents):
+        return
+    ids = [one.id for one in documents[:SEARCHED]]
+    none = " A query that no document answers has no label in this model's data."
+    if served.all_labels:
+        none = f" A query that no document answers is {served.all_labels[0]!r}."
+    raise HttpError(
+        400, "no_such_document", f"{served.name!r} knows no document {label[:80]!r}."
+        f"{did_you_mean(label, ids)}{none}", param="label",
+    )  # fmt: skip
 
 
 def _known(served: Served, call: Mapping[str, Any]) -> Mapping[str, Any]:

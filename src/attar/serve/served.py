@@ -96,6 +96,18 @@ class Served:
         return tuple(self.predictor.manifest["task_settings"].get("span_labels") or ())
 
     @property
+    def ranks(self) -> bool:
+        """Whether it answers with documents."""
+        return "ranking" in self.predictor.capabilities
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The sections of its summaries; empty for a model that makes none."""
+        if "summary" not in self.predictor.capabilities:
+            return ()
+        return tuple(self.predictor.manifest["task_settings"]["sections"])
+
+    @property
     def functions(self) -> tuple[Mapping[str, Any], ...]:
         """Name, parameters and perhaps description of each function that it knows."""
         found = self.predictor.manifest["task_settings"].get("functions") or ()

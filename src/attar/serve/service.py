@@ -30,14 +30,13 @@ from attar.serve.pulse import Pulse
 from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
-from attar.tasks.annotations import Span
 from attar.tasks.label_sets import labels_in
-from attar.types import Extraction, Prediction
+from attar.types import Extraction, Prediction, Ranking
 
 T = TypeVar("T")
 ABILITIES = {
     "label": "give labels of texts", "spans": "mark spans", "calls": "call functions",
-    "embed": "give embeddings",
+    "ranking": "rank documents", "summary": "summarize", "embed": "give embeddings",
 }  # fmt: skip
 
 
@@ -45,12 +44,13 @@ class Asked(Struct, frozen=True):
     """What a request brings besides its texts. deadline: of the model's answer, on the clock of
     time.monotonic(). patience_until: the same for whoever answers after it; None where the
     client sets no deadline itself. conversation: what a person should see of it, messages of
-    role and content."""
+    role and content. words: how long a summary is asked for."""
 
     request_id: str
     deadline: float
     patience_until: float | None = None
     conversation: tuple[Mapping[str, Any], ...] = ()
+    words: int | None = None
 
 
 class Service:
@@ -115,6 +115,7 @@ class Service:
         request_id: str,
         headers: Mapping[str, str],
         conversation: Sequence[Mapping[str, Any]] = (),
+        words: int | None = None,
     ) -> Asked:
         """With the deadlines of the header X-Deadline-Ms: of the model at most the limit of the
         settings. Both count from when the request came in, as far as the loop's lag tells, and
@@ -126,7 +127,16 @@ class Service:
         deadline = (came + most if until is None else min(until, came + most)) - lag
         if deadline < came + lag:
             raise HttpError.busy(lag)
-        return Asked(request_id, deadline, until, tuple(conversation))
+        return Asked(request_id, deadline, until, tuple(conversation), words)
+
+    def check_words(self, served: Served, words: int | None) -> None:
+        """Raise HttpError where a length is asked of a model that makes no summaries."""
+        if words is not None and not served.sections:
+            can = ", ".join(served.capabilities)
+            raise HttpError(
+                400, "no_such_capability", f"words: {served.name!r} makes no summaries, which "
+                f"alone have a length in words; it can: {can}. Leave words out.", param="words",
+            )  # fmt: skip
 
     def check_texts(self, texts: Sequence[str], param: str) -> None:
         """Raise HttpError for more or longer texts than one request may bring."""
@@ -149,7 +159,7 @@ class Service:
     async def predict(self, served: Served, texts: Sequence[str], asked: Asked) -> list[Answer]:
         """An answer for each text, from the model or whoever answers where it abstains."""
         predictions: list[Prediction] = await served.answering.answer(
-            texts, "label", asked.deadline
+            texts, "label", asked.deadline, asked.words
         )
         follows = served.model.on_abstain
         if follows == "return" or not any(p.abstained for p in predictions):
@@ -188,6 +198,7 @@ class Service:
         self.metering.count(served.name, answer.answered_by)
         # What a large model says at length is no label to learn from.
         learned = answer.label in served.all_labels or answer.marked is not None
+        learned = learned or answer.text is not None  # the query is, without a label
         if answer.answered_by != "fallback" or learned:
             self.record(served, text, answer, asked)
         return answer, upstream
@@ -216,19 +227,17 @@ class Service:
         self,
         served: Served,
         text: str,
-        label: str | list[str] | None,
+        said: rows.Correct,
         asked: Asked,
-        spans: Sequence[Span] | None = None,
-        calls: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Record the label, the set of labels, the spans or the calls that a person gave. Raises
-        HttpError where it is not what the model gives, and without a capture file."""
+        """Record what a person said of a text. Raises HttpError where it is not what the model
+        gives, and without a capture file."""
         if self.capture is None:
             raise HttpError(
                 409, "no_capture", "corrections are kept in the capture file, and none is set: "
                 "attar serve --capture FILE.jsonl",
             )  # fmt: skip
-        row = rows.corrected(served, text, label, spans, calls) | _stamp(asked)
+        row = rows.corrected(served, text, said) | _stamp(asked)
         self.capture.offer(row, always=True)
 
     async def close(self) -> None:
@@ -252,6 +261,9 @@ class Service:
 
     async def _of_large(self, served: Served, text: str, prediction: Prediction) -> Answer:
         assert self.large is not None  # checked with the settings
+        if isinstance(prediction, Ranking):
+            said = await self.large.say([{"role": "user", "content": text}])
+            return Answer(prediction, prediction.label, "fallback", text=said)
         if isinstance(prediction, Extraction) and served.marking is not None:
             found = await self.large.mark(prediction.text, served.marking)
             marked = marked_by_fallback(found, prediction)
@@ -323,6 +335,8 @@ def _own(prediction: Prediction) -> Answer:
 
 def _in_chat(served: Served, prediction: Prediction, said: str) -> Answer:
     """The large model's answer in its own words, which may hold spans in our form."""
+    if isinstance(prediction, Ranking):
+        return Answer(prediction, prediction.label, "fallback", text=said)
     marked = None
     if isinstance(prediction, Extraction) and served.marking is not None:
         found = served.marking.read(said, prediction.text)

@@ -27,6 +27,7 @@ from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
 from attar.runtime.cascade import LargeModel, NoAnswerError
 from attar.serve.answer import shown
+from attar.serve.native_bodies import Words
 from attar.serve.operations import Operation, asked
 from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
@@ -40,20 +41,23 @@ FILES = {
     **{
         f"/page/{name}": name
         for name in (
-            "style.css", "icon.svg", "app.js", "answer.js", "batch.js", "client.js", "compare.js",
-            "correct.js", "csv.js", "dom.js", "live.js", "report.js", "spans.js",
+            "style.css", "icon.svg", "app.js", "answer.js", "batch.js", "client.js", "columns.js",
+            "compare.js", "correct.js", "correct_documents.js", "csv.js", "dom.js", "live.js",
+            "ranking.js", "report.js", "spans.js", "summary.js",
         )
     },
 }  # fmt: skip
 #: What a browser loads before it can be asked for a key; none of it tells of any model.
 OPEN = frozenset(FILES)
+SUMMARIZE = "Summarize this text{length}. Answer with the summary alone.\n\n"
 NO_FALLBACK = "no fallback is set: attar serve --fallback URL --fallback-model NAME"
 
 
 class Compared(Struct, forbid_unknown_fields=True):
-    """The text that both are asked."""
+    """The text that both are asked. words: how long a summary is to be."""
 
     text: str
+    words: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ async def about(service: Service, request: Request, body: None) -> Any:
         "span_labels": list(served.span_labels),
         "functions": [one["name"] for one in served.functions],
         "sets": served.gives_sets,
+        "documents": len(served.predictor.documents) if served.ranks else None,
+        "sections": list(served.sections),
         "threshold": settings.get("threshold"),
         # Another measure than the score cannot be drawn beside it.
         "threshold_is_score": settings.get("acceptance", "probability") == "probability",
@@ -137,11 +143,12 @@ async def compare(service: Service, request: Request, body: Compared) -> Any:
     counted as one that saved the large model's price, and is not captured."""
     served = service.find(request.path_params["model"], *PREDICTS)
     service.check_texts([body.text], "text")
+    service.check_words(served, body.words)
     (prediction, model_ms), fallback = await service.departures.unless_gone(
         request,
         asyncio.gather(
-            _of_model(served, body.text, asked(service, request)),
-            _of_fallback(service, served, body.text),
+            _of_model(served, body.text, asked(service, request, words=body.words)),
+            _of_fallback(service, served, body.text, body.words),
         ),
     )
     answered_by = "nobody" if prediction.abstained else "model"
@@ -165,11 +172,13 @@ OPERATIONS = (
 
 async def _of_model(served: Served, text: str, asked: Asked) -> tuple[Prediction, float]:
     started = time.perf_counter()
-    (prediction,) = await served.answering.answer([text], "label", asked.deadline)
+    (prediction,) = await served.answering.answer([text], "label", asked.deadline, asked.words)
     return prediction, 1000 * (time.perf_counter() - started)
 
 
-async def _of_fallback(service: Service, served: Served, text: str) -> dict[str, Any]:
+async def _of_fallback(
+    service: Service, served: Served, text: str, words: int | None
+) -> dict[str, Any]:
     """fallback_usd: None where the settings hold no price."""
     if service.large is None:
         answer: dict[str, Any] = {"label": None, "note": NO_FALLBACK}
@@ -178,7 +187,7 @@ async def _of_fallback(service: Service, served: Served, text: str) -> dict[str,
     large = _counting(service.large, paid)
     started = time.perf_counter()
     try:
-        answer = await _asked_of(large, served, text)
+        answer = await _asked_of(large, served, text, words)
     except NoAnswerError as error:
         service.metering.failures.labels(error.why).inc()
         answer = {"label": None, "note": str(error)}
@@ -191,7 +200,14 @@ async def _of_fallback(service: Service, served: Served, text: str) -> dict[str,
     }
 
 
-async def _asked_of(large: LargeModel, served: Served, text: str) -> dict[str, Any]:
+async def _asked_of(
+    large: LargeModel, served: Served, text: str, words: int | None
+) -> dict[str, Any]:
+    if served.ranks or served.sections:
+        if served.sections:
+            text = f"{SUMMARIZE.format(length=f' in about {words} words' if words else '')}{text}"
+        said = await large.say([{"role": "user", "content": text}])
+        return {"label": None, "text": said, "note": None}
     if served.marking is None:
         label = await large.label(text, served.all_labels, served.gives_sets)
         return {"label": label, "note": None}

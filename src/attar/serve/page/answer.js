@@ -1,7 +1,9 @@
 // An answer in words and in bars.
 
 import { apart, counted, make, milliseconds, percent } from "./dom.js";
+import * as ranking from "./ranking.js";
 import { callsTable, legend, marked, named, spansAloud } from "./spans.js";
+import * as summary from "./summary.js";
 
 /** What an answer calls the text, as texts: none, one, a set of labels, or functions called. */
 export function namesOf(answer) {
@@ -15,7 +17,7 @@ export function namesOf(answer) {
 export const namesIn = (label) => JSON.parse(label);
 
 /** {title, words}: title is a list of labels, or null for an abstention. */
-export function inWords(answer, about) {
+export function inWords(answer, about, text) {
   const score = percent(answer.score);
   const guess = namesOf(answer).join(", ") || (answer.spans ? "marked below" : "no label");
   const limit = about.threshold;
@@ -23,6 +25,8 @@ export function inWords(answer, about) {
     limit !== null && about.threshold_is_score
       ? `its score of ${score} is under the threshold of ${percent(limit)}`
       : "it is not sure enough";
+  if (answer.documents) return ranking.inWords(answer, score, under);
+  if (answer.sentences) return summary.inWords(answer, text);
   let title = namesOf(answer);
   if (answer.calls && !title.length) title = ["No call"];
   else if (!title.length && answer.spans) title = [counted(answer.spans.length, "span")];
@@ -42,14 +46,16 @@ export function inWords(answer, about) {
 
 /** The same in one sentence, to be read aloud. */
 export function aloud(answer, about, text) {
-  const { title, words } = inWords(answer, about);
+  const { title, words } = inWords(answer, about, text);
+  if (answer.documents) return `${title === null ? "" : `${title[0]}. `}${words} ${ranking.aloud(answer)}`;
+  if (answer.sentences) return `A summary. ${words}`;
   const spans = answer.spans ? ` ${spansAloud(text, answer.spans)}` : "";
   return `${title === null ? "" : `${title.join(", ") || "no label"}. `}${words}${spans}`;
 }
 
 /** latency: in milliseconds, measured in this browser; null leaves it out. */
 export function draw(answer, about, latency, text) {
-  const { title, words } = inWords(answer, about);
+  const { title, words } = inWords(answer, about, text);
   const facts = [`answered by ${answer.answered_by === "nobody" ? "nobody" : `the ${answer.answered_by}`}`];
   if (answer.answered_by === "person") facts[0] = "handed to a person";
   if (latency !== null) facts.push(`${milliseconds(latency)} to this browser and back`);
@@ -58,14 +64,18 @@ export function draw(answer, about, latency, text) {
     make("p", { class: title === null ? "title none" : "title", dir: "auto" }, ...[name].flat()),
     make("p", { class: "words" }, words),
     ...inText(answer, about, text),
-    bars(answer, about, text),
+    ...(answer.sentences ? [] : [bars(answer, about, text)]),
+    ...(answer.documents ? ranking.listed(answer) : []),
     make("p", { class: "note" }, facts.join(" · ")),
   ];
 }
 
-/** Spans in the text, and calls, where the answer has them. */
+/** Spans in the text, calls, a summary beside it, and words of another's own, where the answer
+ * has them. */
 export function inText(answer, about, text) {
   const parts = [];
+  if (answer.text) parts.push(ranking.saying(answer.text));
+  if (answer.sentences) parts.push(summary.beside(answer, text, about.sections));
   if (answer.spans) parts.push(marked(text, answer.spans, about.span_labels));
   if (answer.spans?.length) parts.push(legend(answer.spans, about.span_labels));
   if (answer.calls) parts.push(callsTable(answer.calls));
@@ -82,6 +92,8 @@ function bars(answer, about, text) {
   if (answer.labels) {
     rows.push(["the set as a whole", answer.score, true, limit]);
     for (const [label, score] of answer.labels) rows.push([label, score, true, null]);
+  } else if (answer.documents) {
+    rows.push(["the first document is right", answer.score, true, limit]);
   } else if (answer.spans) {
     const parts = answer.calls ? "calls and spans" : (answer.label ?? null) === null ? "the spans" : "label and spans";
     const whole = `${parts} as a whole`;
@@ -92,7 +104,7 @@ function bars(answer, about, text) {
     rows.push([name, answer.score, true, limit]);
   }
   const other = answer.spans ? "or the label " : "";
-  for (const [label, score] of answer.alternatives) rows.push([other + label, score, false, null]);
+  for (const [label, score] of answer.alternatives ?? []) rows.push([other + label, score, false, null]);
   const list = make("ul", { class: "bars", "aria-label": "Scores" });
   for (const [label, score, first, line] of rows) list.append(bar(label, score, first, line));
   if (limit === null) return list;

@@ -8,9 +8,12 @@ import * as correction from "./correct.js";
 import { byId, counted, make, percent, show } from "./dom.js";
 import { Live } from "./live.js";
 import * as report from "./report.js";
+import { wordsIn } from "./summary.js";
 
-const ANSWERS = ["label", "spans", "calls"]; // capabilities that this page can show
+const ANSWERS = ["label", "spans", "calls", "ranking", "summary"]; // capabilities that this page can show
 const QUIET_MS = 700; // of typing, after which an answer is read aloud
+const READ = { query: ["Query", "Type, and watch the documents change"], document: ["Document", "Paste what is to be summarized"],
+  text: ["Text", "Type, and watch the answer change"] };
 const state = { model: null, about: null, text: "", speaking: null };
 
 const live = new Live({
@@ -53,7 +56,7 @@ async function begin() {
   const { data } = await ask("v1/models");
   const models = data.filter((model) => model.capabilities.some((one) => ANSWERS.includes(one)));
   if (models.length === 0) {
-    trouble("No model that is served here answers with labels or spans.");
+    trouble("No model that is served here answers texts.");
     return;
   }
   byId("model").replaceChildren(...models.map(({ id }) => make("option", { value: id }, id)));
@@ -79,19 +82,32 @@ async function choose(models, name) {
         ? `abstains under a score of ${percent(about.threshold)}`
         : "abstains where it is not sure enough, by another measure than the score";
   const known = [];
+  if (about.documents !== null) known.push(counted(about.documents, "document"));
+  if (about.sections.length) known.push(counted(about.sections.length, "section"));
   if (functions.length) known.push(counted(functions.length, "function"));
-  if (labels.length || !(kinds.length || functions.length)) known.push(counted(labels.length, "label"));
+  if (labels.length || !(kinds.length + functions.length + known.length)) known.push(counted(labels.length, "label"));
   if (kinds.length) known.push(counted(kinds.length, "kind of spans", "kinds of spans"));
   byId("facts").textContent = `${known.join(" · ")} · ${(size / 1e6).toFixed(1)} MB · ${limit}`;
   byId("ask-note").textContent = whatAskingDoes(about);
+  readsA(about.documents !== null ? "query" : about.sections.length ? "document" : "text");
   forgetAnswer();
   correction.prepare(about);
   prepareComparison(about);
   live.choose(name);
   const text = byId("text").value;
-  if (text.trim()) live.send(text);
+  if (text.trim()) live.send(text, false, words());
   await report.prepare(name, about, () => state.model === name);
 }
+
+function readsA(kind) {
+  const [name, hint] = READ[kind];
+  byId("text-label").textContent = name;
+  byId("text").placeholder = hint;
+  byId("text").rows = kind === "document" ? 8 : 3;
+  show(byId("length"), kind === "document");
+}
+
+const words = () => (state.about.sections.length ? wordsIn(byId("words")) : null);
 
 function whatAskingDoes({ on_abstain: follows, capture }) {
   const parts = ["While you type, the model alone answers."];
@@ -128,17 +144,17 @@ async function askOnce() {
     return;
   }
   if (live.usable) {
-    live.send(text, true);
+    live.send(text, true, words());
     return;
   }
   const begun = performance.now();
-  const { answers } = await ask(of(state.model, "v1/predict/"), { body: { text } });
+  const { answers } = await ask(of(state.model, "v1/predict/"), { body: { text, words: words() } });
   showAnswer(answers[0], text, performance.now() - begun);
 }
 
 async function answerFile(file) {
   byId("paste").value = "";
-  await batch.run(await file.text(), file.name, state.model, state.about);
+  await batch.run(await file.text(), file.name, state.model, state.about, words());
 }
 
 function listen() {
@@ -146,11 +162,14 @@ function listen() {
   text.addEventListener("input", () => {
     byId("corrected").textContent = "";
     if (text.value.trim()) {
-      if (live.usable) live.send(text.value);
+      if (live.usable) live.send(text.value, false, words());
     } else {
       live.forget();
       forgetAnswer();
     }
+  });
+  byId("words").addEventListener("input", () => {
+    if (text.value.trim() && live.usable) live.send(text.value, false, words());
   });
   text.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("ask").requestSubmit();
@@ -160,7 +179,7 @@ function listen() {
   byId("ask-both").addEventListener(
     "click",
     guarded(async () => {
-      if (text.value.trim()) await compare(state.model, text.value, state.about);
+      if (text.value.trim()) await compare(state.model, text.value, state.about, words());
       else text.focus();
     }),
   );
@@ -170,7 +189,7 @@ function listen() {
     guarded(async () => {
       const [file] = byId("upload").files;
       const pasted = byId("paste").value;
-      if (pasted.trim() || !file) await batch.run(pasted, "texts", state.model, state.about);
+      if (pasted.trim() || !file) await batch.run(pasted, "texts", state.model, state.about, words());
       else await answerFile(file);
     }),
   );

@@ -1,10 +1,9 @@
 // A whole file: read here, answered in pieces, and written again with the answers beside it.
 
-import { namesOf } from "./answer.js";
+import { cells, columns, head, shown } from "./columns.js";
 import { ask, of, pause } from "./client.js";
 import { addedNames, formulas, read, write } from "./csv.js";
-import { apart, byId, count, counted, duration, make, percent, show, table } from "./dom.js";
-import { marked } from "./spans.js";
+import { byId, count, counted, duration, show, table } from "./dom.js";
 
 const CHUNK = 100;
 const SHOWN = 10;
@@ -15,7 +14,7 @@ let address = null;
 export const stop = () => stopping?.abort();
 
 /** Answer the content of a file named `name`, and offer the result. */
-export async function run(content, name, model, about) {
+export async function run(content, name, model, about, words = null) {
   stop();
   clear();
   let parsed;
@@ -36,7 +35,7 @@ export async function run(content, name, model, about) {
   busy(true);
   say(`Answering ${counted(parsed.rows.length, "text")}.`);
   try {
-    await answerAll(parsed, answers, model, about, work.signal);
+    await answerAll(parsed, answers, model, about, words, work.signal);
   } catch (error) {
     ended = error.name === "AbortError" ? "Stopped." : `Ended early: ${error.message}.`;
   }
@@ -46,7 +45,7 @@ export async function run(content, name, model, about) {
   finish(parsed, answers, name, ended, about);
 }
 
-async function answerAll({ rows, column }, answers, model, about, signal) {
+async function answerAll({ rows, column }, answers, model, about, words, signal) {
   const begun = performance.now();
   let size = Math.min(CHUNK, about.limits.texts);
   let waited = 0;
@@ -55,7 +54,7 @@ async function answerAll({ rows, column }, answers, model, about, signal) {
     try {
       if (piece.texts.length) {
         const path = of(model, "v1/predict/");
-        const found = await ask(path, { body: { texts: piece.texts }, signal });
+        const found = await ask(path, { body: { texts: piece.texts, words }, signal });
         piece.places.forEach((place, index) => {
           answers[place] = found.answers[index];
         });
@@ -109,9 +108,9 @@ function progress(done, all, seconds) {
 }
 
 function finish(parsed, answers, name, ended, about) {
-  const spans = about.span_labels.length > 0 || about.functions.length > 0;
-  const added = addedNames(parsed.head, spans);
-  const rows = parsed.rows.map((row, at) => [...row, ...cells(answers[at], spans)]);
+  const wanted = columns(about);
+  const added = addedNames(parsed.head, wanted);
+  const rows = parsed.rows.map((row, at) => [...row, ...cells(answers[at], about)]);
   const done = answers.filter(Boolean);
   const link = byId("download");
   if (done.length) {
@@ -122,14 +121,7 @@ function finish(parsed, answers, name, ended, about) {
   }
   show(link, done.length > 0);
   byId("rows").replaceChildren(...(done.length ? [first(parsed, answers, about)] : []));
-  say([ended, told(parsed, done), ...warnings(parsed, done, rows, added, ended)].filter(Boolean).join(" "));
-}
-
-function cells(answer, spans) {
-  if (!answer) return Array(spans ? 6 : 4).fill("");
-  const label = answer.labels ? JSON.stringify(namesOf(answer)) : (answer.label ?? "");
-  const marks = spans ? [answer.spans, answer.calls].map((one) => (one ? JSON.stringify(one) : "")) : [];
-  return [label, ...marks, String(answer.score), String(answer.abstained), answer.answered_by];
+  say([ended, told(parsed, done), ...warnings(parsed, done, rows, [added, wanted], ended)].filter(Boolean).join(" "));
 }
 
 function told(parsed, done) {
@@ -138,11 +130,11 @@ function told(parsed, done) {
   return `${count(done.length)} of ${counted(parsed.rows.length, "text")} answered; the model abstained from ${count(refused)}.`;
 }
 
-function warnings(parsed, done, rows, added, ended) {
+function warnings(parsed, done, rows, [added, wanted], ended) {
   const found = [];
   const missing = parsed.rows.length - done.length;
   if (missing && !ended) found.push(`${counted(missing, "text")} too long for this server: those cells are empty.`);
-  if (added[0] !== "label") found.push(`The file has such columns already; the new ones are ${added.join(", ")}.`);
+  if (added.join() !== wanted.join()) found.push(`The file has such columns already; the new ones are ${added.join(", ")}.`);
   const unread = parsed.rows.flat().join("").split("\uFFFD").length - 1;
   if (unread) {
     found.push(`${counted(unread, "character")} could not be read: the file is not UTF-8.`);
@@ -160,17 +152,10 @@ function first(parsed, answers, about) {
     const answer = answers[at];
     if (!answer) continue;
     const text = parsed.rows[at][parsed.column];
-    const names = namesOf(answer).join(", ");
-    rows.push([
-      answer.spans ? marked(text, answer.spans, about.span_labels) : text,
-      apart(names || (answer.calls ? "no call" : answer.spans ? counted(answer.spans.length, "span") : "no label")),
-      percent(answer.score),
-      answer.abstained ? "yes" : "no",
-      answer.answered_by,
-    ]);
+    rows.push(shown(answer, text, about));
   }
   const caption = rows.length < parsed.rows.length ? `The first ${counted(rows.length, "row")}` : "All rows";
-  return table(caption, ["text", "label", "score", "abstained", "answered by"], rows, "texts");
+  return table(caption, head(about), rows, "texts");
 }
 
 function clear() {

@@ -1,6 +1,8 @@
-// What a person says instead of the answer: a label, several, or spans of the text.
+// What a person says instead of the answer: a label, several, spans of the text, or what
+// correct_documents.js has.
 
 import { ask, of } from "./client.js";
+import { documentChosen, fillTexts, offerDocuments, offerTexts, textsTyped } from "./correct_documents.js";
 import { byId, make, show } from "./dom.js";
 import { letters, marked, named } from "./spans.js";
 
@@ -9,7 +11,7 @@ const state = { about: null, kinds: [], text: "", spans: [], changed: false };
 /** Offer what this model can answer. */
 export function prepare(about) {
   Object.assign(state, { about, text: "", spans: [], changed: false });
-  const { labels, sets, functions, span_labels } = about;
+  const { labels, sets, functions, span_labels, documents, sections } = about;
   const kinds = functions.length ? [] : span_labels; // calls say what their spans are for
   state.kinds = kinds;
   show(byId("calling"), functions.length > 0);
@@ -18,20 +20,30 @@ export function prepare(about) {
   select.multiple = sets;
   byId("right-label").textContent = sets
     ? "The right labels (none, one or several)"
-    : kinds.length
-      ? "The right label of the whole text"
-      : "The right label";
+    : documents !== null
+      ? "The right document"
+      : kinds.length
+        ? "The right label of the whole text"
+        : "The right label";
   const options = labels.map((label) => make("option", { value: label }, label));
   if (!sets) options.unshift(make("option", { value: "" }, "Choose…"));
   select.replaceChildren(...options);
-  for (const id of ["right", "right-label"]) show(byId(id), labels.length > 0);
+  for (const id of ["right", "right-label"]) show(byId(id), labels.length > 0 || documents !== null);
+  for (const id of ["right-id", "right-id-label"]) show(byId(id), false);
+  byId("right-id").value = "";
+  select.onchange = null;
+  show(byId("summing"), sections.length > 0);
+  offerTexts(sections, () => {
+    state.changed = true;
+  });
   show(byId("marking"), kinds.length > 0);
   byId("mark-label").replaceChildren(...kinds.map((kind) => make("option", { value: kind }, kind)));
 }
 
 /** Whether there is anything that a person could say of an answer of this model. */
 export const possible = () =>
-  state.about.labels.length + state.kinds.length + state.about.functions.length > 0;
+  state.about.labels.length + state.kinds.length + state.about.functions.length > 0 ||
+  state.about.documents !== null || state.about.sections.length > 0;
 
 /** Begin with an answer. What was marked in the same text already is kept. */
 export function begin(answer, text) {
@@ -40,7 +52,10 @@ export function begin(answer, text) {
     const calls = (answer.calls ?? []).map(({ name, arguments: given }) => ({ name, arguments: given }));
     byId("right-calls").value = JSON.stringify(calls, null, 1);
   }
+  const kept = state.text === text ? byId("right").value : null;
   Object.assign(state, { text, changed: false });
+  if (answer.documents) offerDocuments(answer.documents, state.about.labels, kept);
+  if (answer.sentences) fillTexts(answer, state.about.sections);
   if (!state.kinds.length) return;
   const spans = (answer.spans ?? []).map(({ start, end, label }) => ({ start, end, label }));
   state.spans = spans;
@@ -61,8 +76,10 @@ export async function save(model, text) {
     return;
   }
   if (body === null) {
-    said.textContent = "Choose the right label first.";
-    byId("right").focus();
+    const { documents, sections } = state.about;
+    const missing = sections.length ? "Write the right summary" : documents !== null ? "Choose the right document" : "Choose the right label";
+    said.textContent = `${missing} first.`;
+    (byId("summing").querySelector("textarea") ?? byId("right")).focus();
     return;
   }
   try {
@@ -76,8 +93,13 @@ export async function save(model, text) {
 
 /** The body of a correction, null where a label is still to be chosen. Throws SyntaxError. */
 function corrected(text) {
-  const { labels, sets, functions } = state.about;
+  const { labels, sets, functions, documents, sections } = state.about;
   const { kinds } = state;
+  if (sections.length) {
+    const summary = textsTyped(sections);
+    return summary === null ? null : { text, summary };
+  }
+  if (documents !== null) return documentChosen() ? { text, label: documentChosen() } : null;
   if (functions.length) return { text, calls: JSON.parse(byId("right-calls").value) };
   const chosen = [...byId("right").selectedOptions].map((option) => option.value);
   const spans = kinds.length ? { spans: state.spans } : {};

@@ -2,8 +2,6 @@
 
 const DELIMITERS = [",", ";", "\t"];
 const FORMULA = /^[=+\-@\t\r]/;
-const ADDED = ["label", "score", "abstained", "answered_by"];
-const ADDED_WITH_SPANS = ["label", "spans", "calls", "score", "abstained", "answered_by"];
 
 /** All records; a quoted field may hold delimiters, quotes and line ends. Throws Error. */
 export function parse(content, delimiter) {
@@ -75,11 +73,12 @@ export function read(content) {
 }
 
 /** Names for the added columns that the file does not have yet. */
-export function addedNames(head, spans = false) {
+export function addedNames(head, added) {
   const known = new Set(head.map((name) => name.trim()));
-  return (spans ? ADDED_WITH_SPANS : ADDED).map((name) => {
+  return added.map((name) => {
     let free = name;
     while (known.has(free)) free = `attar_${free}`;
+    known.add(free);
     return free;
   });
 }

@@ -31,9 +31,10 @@ export class Live {
     return this.failures < TRIES;
   }
 
-  /** final: the answer goes the whole way, to the fallback or a person too. */
-  send(text, final = false) {
-    this.waiting = { text, final };
+  /** final: the answer goes the whole way, to the fallback or a person too. words: how long a
+   * summary is to be. */
+  send(text, final = false, words = null) {
+    this.waiting = { text, final, words };
     if (this.socket === null && this.retry === null) this.connect();
     else if (this.socket?.readyState === WebSocket.OPEN) this.flush();
   }
@@ -81,11 +82,11 @@ export class Live {
 
   flush() {
     if (!this.waiting) return;
-    const { text, final } = this.waiting;
+    const { text, final, words } = this.waiting;
     this.waiting = null;
     this.sequence += 1;
     this.sent.set(this.sequence, { text, at: performance.now() });
-    this.socket.send(JSON.stringify({ text, final }));
+    this.socket.send(JSON.stringify({ text, final, words }));
   }
 
   receive(answer) {

@@ -57,9 +57,14 @@ export async function toggle(model) {
 function summary(report) {
   const rows = report.certify_rows;
   const { exact, accuracy, subset_accuracy: sets } = report.metrics ?? {};
-  const right = exact ?? accuracy ?? sets; // of label and spans, where there are any
+  const { recall_at_1: first, rouge1, rougeL } = report.metrics ?? {};
+  const right = exact ?? accuracy ?? sets ?? first; // of label and spans, where there are any
+  if (rouge1 !== undefined && rows !== undefined) {
+    return `ROUGE-1 ${percent(rouge1)} and ROUGE-L ${percent(rougeL)} on ${count(rows)} rows that nothing was chosen on.`;
+  }
+  const what = first === undefined ? "right" : "of first documents right";
   if (right === undefined || rows === undefined) return "";
-  return `${percent(right)} right on ${count(rows)} rows that nothing was chosen on.`;
+  return `${percent(right)} ${what} on ${count(rows)} rows that nothing was chosen on.`;
 }
 
 /** Gold and given spans in the text, where the report has them. */
@@ -84,6 +89,10 @@ function weaknesses(report, about) {
   const found = [];
   const errors = wrong(report.errors ?? [], about);
   if (errors) found.push(errors);
+  const worst = (report.worst ?? []).map((row) => [row.text, row.gold, row.label, percent(row.grade)]);
+  if (worst.length) {
+    found.push(table("The worst answers", ["text", "right answer", "answered", "ROUGE, mean"], worst, "texts"));
+  }
   const pairs = (report.confusions ?? []).map((row) => [
     apart(row.gold),
     apart(row.named),

@@ -15,16 +15,22 @@ export function hue(label, labels) {
   return `hue-${number % HUES}`;
 }
 
-/** The text with each span in its color and the label after it; spans are in order. */
-export function marked(text, spans, labels) {
+/** As a mark with its label after it. */
+function tagged(part, { label }, color) {
+  const kind = make("span", { class: "kind" }, unseen(" ("), apart(label), unseen(")"));
+  return make("mark", { class: color }, part, kind);
+}
+
+/** The text with each span in it, drawn(part, span, color); spans are in order. */
+export function marked(text, spans, labels, drawn = tagged) {
   const all = letters(text);
   const parts = [];
   let at = 0;
-  for (const { start, end, label } of spans) {
+  for (const span of spans) {
+    const { start, end, label } = span;
     if (start < at) continue; // within another
     parts.push(all.slice(at, start).join(""));
-    const kind = make("span", { class: "kind" }, unseen(" ("), apart(label), unseen(")"));
-    parts.push(make("mark", { class: hue(label, labels) }, all.slice(start, end).join(""), kind));
+    parts.push(drawn(all.slice(start, end).join(""), span, label === undefined ? "" : hue(label, labels)));
     at = end;
   }
   parts.push(all.slice(at).join(""));
