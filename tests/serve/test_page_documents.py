@@ -251,3 +251,23 @@ def test_the_report_of_summaries(serve: Serve, visit, tmp_path: Path) -> None:
     shown: Page = visit(summarizing(serve, tmp_path, sections=True, report=report).url)
     shown.until("report-note", "ROUGE-1 31.2% and ROUGE-L 25.0% on 70 rows")
     shown.until("weak", "The worst answers", "right one", "wrong one", "5.0%")
+
+
+def test_what_a_fallback_says_stands_before_the_documents(
+    serve: Serve, visit, tmp_path: Path, upstream
+) -> None:
+    upstream.script = [completion("<b>Ask</b> the shop.")]
+    fallback = Fallback(url=upstream.url, model="large")
+    model = {"on_abstain": "fallback"}
+    shown: Page = visit(ranking(serve, tmp_path, model, fallback=fallback).url)
+    shown.until("facts", "3 documents")
+    type_in(shown, UNSURE)
+    shown.until("answer", "Abstains", "What is nearest, and no good answer")
+    assert not upstream.asked  # while somebody types, nobody else is asked
+    shown.driver.find_element("css selector", "#ask .primary").click()
+    shown.until("answer", "Not from the documents", "<b>Ask</b> the shop.", "by the fallback")
+    shown.until("said", "The fallback answers in its own words. <b>Ask</b> the shop.")
+    head, first = downloaded(shown, tmp_path, UNSURE)
+    found = dict(zip(head, first, strict=True))
+    assert (found["document"], found["passage"]) == ("", "<b>Ask</b> the shop.")
+    assert found["answered_by"] == "fallback"
