@@ -98,6 +98,7 @@ def test_summaries_in_words_and_in_schemas(serve: Serve, tmp_path: Path) -> None
     server = summarizing(serve, tmp_path)
     said = "Where is my parcel? The parcel is late."
     assert message(chat(server, "brief", PARCELS))["content"] == said
+    assert message(chat(server, "brief", " "))["content"] == ""
     sections = summarizing(serve, tmp_path, sections=True)
     lines = message(chat(sections, "brief", VISIT))["content"].splitlines()
     assert lines[1] == "plan: Rest it, and put ice on it."

@@ -51,8 +51,8 @@ def downloaded(page: Page, folder: Path, texts: str) -> list[list[str]]:
     page["run"].click()
     page.until("rows", "All rows")
     page["download"].click()
-    until = time.monotonic() + 15
-    while not (found := folder / "texts-answered.csv").exists():
+    until, found = time.monotonic() + 15, folder / "texts-answered.csv"
+    while not (found.exists() and found.stat().st_size):  # it is made empty at first
         assert time.monotonic() < until, "nothing was downloaded"
         time.sleep(0.02)
     with found.open(newline="", encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def test_documents_stand_in_order(serve: Serve, visit, tmp_path: Path) -> None:
     assert shown["text-label"].text == "Query"
     assert not shown["length"].is_displayed()
     type_in(shown, SURE)
-    shown.until("answer", "Refunds", "money-back · nearness 1.000", "The first document is right")
+    shown.until("answer", "Refunds", "money-back · nearness 1.000", "right with a likelihood of")
     names = "return [...document.querySelectorAll('#answer ol > li h2')].map((h) => h.textContent)"
     assert shown.run(names) == ["Refunds", "Cancelling", "where-is-it"]
     marks = "return [...document.querySelectorAll('#answer mark')].map((m) => m.textContent)"
@@ -251,3 +251,23 @@ def test_the_report_of_summaries(serve: Serve, visit, tmp_path: Path) -> None:
     shown: Page = visit(summarizing(serve, tmp_path, sections=True, report=report).url)
     shown.until("report-note", "ROUGE-1 31.2% and ROUGE-L 25.0% on 70 rows")
     shown.until("weak", "The worst answers", "right one", "wrong one", "5.0%")
+
+
+def test_what_a_fallback_says_stands_before_the_documents(
+    serve: Serve, visit, tmp_path: Path, upstream
+) -> None:
+    upstream.script = [completion("<b>Ask</b> the shop.")]
+    fallback = Fallback(url=upstream.url, model="large")
+    model = {"on_abstain": "fallback"}
+    shown: Page = visit(ranking(serve, tmp_path, model, fallback=fallback).url)
+    shown.until("facts", "3 documents")
+    type_in(shown, UNSURE)
+    shown.until("answer", "Abstains", "What is nearest, and no good answer")
+    assert not upstream.asked  # while somebody types, nobody else is asked
+    shown.driver.find_element("css selector", "#ask .primary").click()
+    shown.until("answer", "Not from the documents", "<b>Ask</b> the shop.", "by the fallback")
+    shown.until("said", "The fallback answers in its own words. <b>Ask</b> the shop.")
+    head, first = downloaded(shown, tmp_path, UNSURE)
+    found = dict(zip(head, first, strict=True))
+    assert (found["document"], found["passage"]) == ("", "<b>Ask</b> the shop.")
+    assert found["answered_by"] == "fallback"

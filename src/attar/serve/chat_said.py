@@ -113,7 +113,7 @@ def _content(served: Served, body: ChatRequest, answer: Answer) -> str:
     of_documents = _of_documents(answer)
     if of_documents is not None:
         said = _json(as_object(of_documents)) if any_object else in_words(of_documents)
-        return said or served.abstain_text
+        return said if said or not _is_nobody(answer) else served.abstain_text
     found, several, nobody = _certain(answer), _several(answer), _is_nobody(answer)
     score = {"score": round(answer.prediction.score, 6), "abstained": nobody}
     if found is not None:

@@ -95,11 +95,9 @@ def corrected(served: Served, text: str, said: Correct) -> dict[str, Any]:
             raise refuse("no_spans", "marks no spans; give the label", "spans")
         if label is None:
             gives = (
-                "ranks documents; say the right one's id"
-                if served.ranks
-                else ("gives labels; say the right one")
+                "documents; say the right one's id" if served.ranks else "labels; say the right one"
             )
-            raise refuse("label_missing", gives, "label")
+            raise refuse("label_missing", f"gives {gives}", "label")
         if served.ranks and isinstance(label, str):
             _check_document(served, label)
         gold = [label] if isinstance(label, str) and served.gives_sets else label
@@ -113,7 +111,7 @@ def corrected(served: Served, text: str, said: Correct) -> dict[str, Any]:
     return {"text": text, **annotated(label, spans), **by}
 
 
-def _reference(served: Served, said: str | Mapping[str, str]) -> str | dict[str, str]:
+def _reference(served: Served, said: str | Mapping[str, str]) -> dict[str, str]:
     """A reference summary as `attar build` reads it. Raises HttpError, 400."""
     if isinstance(said, str) and len(served.sections) > 1:
         raise HttpError(

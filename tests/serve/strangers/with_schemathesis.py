@@ -21,11 +21,11 @@ given = arguments()
 # The names of models are this server's, not the description's: without one, most random
 # requests would end at "there is no such model".
 # What a label cannot fill, another width of an embedding than the model's, a span that is no
-# part of the text, and a model without labels of texts where they are asked for are refused
-# with 400; no schema can say which those are. A deadline that
-# the request set may pass: 429 or 504, which is then the answer that was asked for and no
-# failure of the server's. How many labels a text has, and whether it has spans, is the model's,
-# too: a correction with others is a conflict, 409.
+# part of the text, a model without labels of texts where they are asked for, and a length in
+# words of a model that makes no summaries are refused with 400; no schema can say which those
+# are. A deadline that the request set may pass: 429 or 504, which is then the answer that was
+# asked for and no failure of the server's. How many labels a text has, and whether it has spans,
+# is the model's, too: a correction with others is a conflict, 409.
 ANSWERED = ["2xx", 404, 409, 429, 504]
 SETTINGS = f"""
 continue-on-failure = true
@@ -56,6 +56,7 @@ bearer = {json.dumps(given.key)}
 [[operations]]
 include-path = [
   "/v1/chat/completions", "/v1/embeddings", "/v1/models/{{model}}/corrections", "/classify",
+  "/v1/predict/{{model}}",
 ]
 checks.positive_data_acceptance.expected-statuses = {json.dumps([*ANSWERED, 400])}
 """

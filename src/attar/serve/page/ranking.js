@@ -3,7 +3,8 @@
 import { apart, counted, make } from "./dom.js";
 import { letters, marked } from "./spans.js";
 
-const LONG = 280; // letters; longer texts after the first are folded
+const LONG = 280; // letters; longer texts after the first are folded …
+const SHOWN = 100; // … and begin with so many of them
 
 /** What a document is called: its title, or else its id. */
 export const called = ({ title, id }) => title || id;
@@ -18,7 +19,7 @@ export function inWords(answer, score, under) {
   if (answer.answered_by === "fallback") {
     return { title: ["Not from the documents"], words: `No document is a good answer: ${under}. The fallback answers in its own words.` };
   }
-  if (!answer.abstained) return { title: [called(first)], words: `The first document is right, with a score of ${score}.` };
+  if (!answer.abstained) return { title: [called(first)], words: `The first document is right with a likelihood of ${score}.` };
   const asked = answer.answered_by === "person" ? " A person was asked." : "";
   const note = answer.note ? ` Nobody else answered: ${answer.note}.` : "";
   return { title: null, words: `No document is a good answer: ${under}.${asked}${note}` };
@@ -47,6 +48,8 @@ function one({ id, title, text, score, passage }, at) {
   const places = passage ? [{ start: passage[0], end: passage[1] }] : [];
   const body = marked(text, places, [], (part) => make("mark", { class: "best" }, part));
   const heading = make("h2", { dir: "auto" }, apart(title || id));
-  const long = at > 0 && letters(text).length > LONG;
-  return [heading, facts, long ? make("details", {}, make("summary", {}, "The text"), body) : body];
+  const all = letters(text);
+  if (at === 0 || all.length <= LONG) return [heading, facts, body];
+  const begun = `${all.slice(0, SHOWN).join("").trimEnd()}…`;
+  return [heading, facts, make("details", {}, make("summary", { dir: "auto" }, begun), body)];
 }
