@@ -19,10 +19,10 @@ from attar.cli import main
 from attar.evaluate.card import model_card
 from attar.evaluate.page import as_html
 from attar.evaluate.report import as_text
+from attar.predictions import Extraction
 from attar.runtime.predictor import load
 from attar.tasks.functions import functions_in
 from attar.testing import check_bundle
-from attar.types import Extraction
 from conftest import write_hf_folder
 
 RECIPE = """task = "extract"

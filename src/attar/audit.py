@@ -51,10 +51,11 @@ from attar.plan.handover import HandOver, draft_with_threshold
 from attar.plan.search import draft_of, source_of
 from attar.plan.start import CACHE, longest_text, start_artifact
 from attar.plan.teacher import frozen_teacher
+from attar.predictions import Prediction
 from attar.recipe import ClaimSpec, Recipe
 from attar.runtime.predictor import Predictor
 from attar.train.start import locate
-from attar.types import Dataset, Prediction, Progress, Row, Silent
+from attar.types import Dataset, Progress, Row, Silent
 
 FRACTIONS = {"train": 0.25, "select": 0.05, "calibrate": 0.10, "certify": 0.10, "rest": 0.50}
 POOL = 12_000  # rows, at most: a redraw trains and answers in seconds

@@ -22,23 +22,13 @@ import numpy as np
 from attar.bundle import Bundle, content_hash, read_bundle
 from attar.errors import BundleError, DataError, OutputError
 from attar.evaluate.report import as_text, full_report
+from attar.predictions import Extraction, LabelSet, Prediction, Ranking, Summary
 from attar.runtime.index import DocumentIndex
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
 from attar.tasks.summaries import reference_name
-from attar.types import (
-    Document,
-    Extraction,
-    LabelSet,
-    Outputs,
-    Prediction,
-    Ranking,
-    Row,
-    Silent,
-    Summary,
-    Task,
-)
+from attar.types import Document, Outputs, Row, Silent, Task
 
 if TYPE_CHECKING:  # passes need the training extra, bundles and tasks do not
     from attar.passes import Artifact, Context, Pass

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attar.predictions import FoundSpan, Summary
 from attar.serve.settings import Model
 from attar.tasks.summaries import chosen_name
-from attar.types import FoundSpan, Summary
 from tiny_ranking import write_ranking_bundle
 from tiny_summaries import write_summaries_bundle
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attar.predictions import Alternative, Call, Extraction, FoundSpan
 from attar.serve.settings import Model
 from attar.tasks.annotations import name_of
-from attar.types import Alternative, Call, Extraction, FoundSpan
 from tiny_spans import write_spans_bundle
 
 if TYPE_CHECKING:

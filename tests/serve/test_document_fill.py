@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attar.predictions import RankedDocument, Ranking
 from attar.serve.document_fill import DocumentFilling, SummaryFilling, in_words
 from attar.serve.item_fill import NothingFoundError
 from attar.serve.schema_fill import CannotFillError
-from attar.types import RankedDocument, Ranking
 from serve.documents_desk import SECTIONS, visit_summary
 
 STRING = {"type": "string"}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attar.predictions import Call, Extraction, FoundSpan
 from attar.serve.item_fill import NothingFoundError
 from attar.serve.schema_fill import CannotFillError
 from attar.serve.span_fill import SpanFilling
-from attar.types import Call, Extraction, FoundSpan
 
 TEXT = "two tickets from Rome to Oslo for 1,200.50 euros, yes"
 

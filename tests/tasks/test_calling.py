@@ -11,13 +11,14 @@ import pytest
 pytest.importorskip("dateparser")
 
 from attar.errors import BundleError
+from attar.predictions import Extraction, Prediction
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.call_answers import on_day
 from attar.tasks.calling import Part, check_template, filled, name_of_template, template_in
 from attar.tasks.extract import EXTRACT
 from attar.tasks.functions import functions_in
 from attar.testing import check_task
-from attar.types import Extraction, Prediction, Row
+from attar.types import Row
 
 TOOLS: list[dict[str, Any]] = [
     {

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from attar.errors import BundleError, DataError
+from attar.predictions import Prediction
 from attar.tasks import TASKS
 from attar.tasks.classify import CLASSIFY
-from attar.types import Prediction, Row
+from attar.types import Row
 
 
 def rows(*labels: str | None) -> list[Row]:

@@ -9,10 +9,11 @@ import pytest
 
 from attar.errors import BundleError, DataError
 from attar.evidence import Proportion
+from attar.predictions import Extraction
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.extract import EXTRACT
 from attar.testing import check_task
-from attar.types import Extraction, Row
+from attar.types import Row
 
 
 def row(text: str, label: str | None, *spans: tuple[int, int, str]) -> Row:

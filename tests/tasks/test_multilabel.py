@@ -15,9 +15,10 @@ from hypothesis.extra import numpy as hnp
 from attar.errors import BundleError, DataError
 from attar.evidence import Proportion, Resampled
 from attar.metrics import average_precision, best_f1_threshold, logit, sigmoid
+from attar.predictions import LabelSet
 from attar.tasks.label_sets import labels_in, name_of
 from attar.tasks.multilabel import MULTILABEL, SHRINK
-from attar.types import LabelSet, Row
+from attar.types import Row
 
 LABELS = ["a", "b", "c"]
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from attar.errors import BundleError, DataError
+from attar.predictions import RankedDocument, Ranking
 from attar.tasks.rank import RANK, dimensions
 from attar.testing import check_task
-from attar.types import Document, Outputs, RankedDocument, Ranking, Row
+from attar.types import Document, Outputs, Row
 
 NAMES = ("a", "b", "c", "d")
 

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from attar.data.read import InputKind
-    from attar.types import Ranking
+    from attar.predictions import Ranking
 
 SHOWN_DOCUMENTS = 3
 SHOWN_CHARACTERS = 300
@@ -59,10 +59,10 @@ def predict(
     """
     from attar.data.read import read_texts
     from attar.errors import DataError
+    from attar.predictions import Ranking
     from attar.runtime.predictor import load
     from attar.tasks import TASKS
     from attar.tasks.call_answers import on_day
-    from attar.types import Ranking
 
     if threads < 1:
         raise click.BadParameter("threads must be at least 1")

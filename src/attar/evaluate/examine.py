@@ -20,9 +20,10 @@ from attar.evaluate.statistics import discordant, mcnemar
 from attar.evaluate.teacher import teacher_labels
 from attar.evidence import Evidence
 from attar.metrics import expected_calibration_error
+from attar.predictions import Prediction
 from attar.runtime.predictor import Predictor
 from attar.tasks.annotations import annotation_in
-from attar.types import Answerer, Prediction, Progress, Row, Silent, Task
+from attar.types import Answerer, Progress, Row, Silent, Task
 
 SHOWN_ROWS = 12  # wrong answers and discordant rows that the bundle carries
 SHOWN_PAIRS = 15

@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
+from attar.predictions import Ranking
 from attar.runtime.bm25 import words_in
-from attar.types import Ranking
 
 #: After a sign that ends a sentence and white space, after those of scripts without blanks,
 #: and after a line.

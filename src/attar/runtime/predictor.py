@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from attar.bundle import TOKENIZER, Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
+from attar.predictions import Prediction
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.index import ENGINE as EXACT_SEARCH
@@ -25,7 +26,7 @@ from attar.runtime.index import DocumentIndex, read_index
 from attar.runtime.readers import MAX_CHARACTERS, READERS, Ids, QueryReader, TextReader
 from attar.runtime.windows import set_windows, windows_in
 from attar.tasks import TASKS
-from attar.types import Document, Outputs, Prediction, Progress, Silent
+from attar.types import Document, Outputs, Progress, Silent
 
 #: Integer kernels round differently on different processors.
 GOLDEN_TOLERANCE = 0.02

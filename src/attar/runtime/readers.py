@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from attar.predictions import Prediction, Ranking
 from attar.runtime.engines import Engine
 from attar.runtime.index import DocumentIndex, unit
 from attar.runtime.passages import with_passage
@@ -20,7 +21,7 @@ from attar.runtime.reading import of_sentences, of_words, widened
 from attar.runtime.windows import cut, joined, joined_offsets, pooled
 from attar.tasks.sentences import SentenceIds, with_words
 from attar.tasks.words import Ids as WordIds
-from attar.types import Outputs, Prediction, Ranking, Reads
+from attar.types import Outputs, Reads
 
 MAX_CHARACTERS = 1_000_000
 #: No tokenizer in use averages more characters a token; the rest would be truncated.

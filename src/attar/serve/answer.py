@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from attar.predictions import Call, Extraction, FoundSpan, LabelSet, Prediction
 from attar.runtime.quotes import Marked
 from attar.tasks.annotations import name_of
-from attar.types import Call, Extraction, FoundSpan, LabelSet, Prediction
 
 AnsweredBy = Literal["model", "fallback", "person", "nobody"]
 

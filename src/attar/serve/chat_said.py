@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
+from attar.predictions import Extraction, Ranking, Summary
 from attar.runtime.quotes import plain
 from attar.serve.answer import Answer
 from attar.serve.chat_bodies import ChatRequest, Function, JsonSchema
@@ -24,7 +25,6 @@ from attar.serve.schema_fill import CannotFillError, filled
 from attar.serve.served import Served
 from attar.serve.span_fill import SpanFilling
 from attar.serve.wire import HttpError
-from attar.types import Extraction, Ranking, Summary
 
 LEAST_SCORE = 1e-9  # so that a logarithm is finite
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attar.predictions import RankedDocument, Ranking, Summary
 from attar.runtime.quotes import plain
 from attar.serve.item_fill import ItemFilling, Name, NothingFoundError, takes_null
 from attar.serve.schema_fill import SCORE_NAMES, UNKNOWN, CannotFillError
-from attar.types import RankedDocument, Ranking, Summary
 
 PASSAGE_ROLE = (
     *("answer", "passage", "content", "response", "reply", "quote", "message", "snippet"),

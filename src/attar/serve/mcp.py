@@ -30,6 +30,7 @@ from starlette.types import Receive, Scope, Send
 
 from attar.bundle import CARD, REPORT
 from attar.errors import AttarError
+from attar.predictions import Ranking
 from attar.registry import did_you_mean
 from attar.serve import native
 from attar.serve.answer import Answer
@@ -42,7 +43,6 @@ from attar.serve.served import Served
 from attar.serve.service import Service
 from attar.serve.settings import Settings
 from attar.serve.wire import HttpError
-from attar.types import Ranking
 from attar.version import __version__
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
+from attar.predictions import Extraction
 from attar.serve.native import ASKING
 from attar.serve.native_bodies import FILLED, Score
 from attar.serve.openai_other import scores_of
@@ -21,7 +22,6 @@ from attar.serve.operations import Operation, asked
 from attar.serve.served import ANSWERS
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
-from attar.types import Extraction
 
 Text = TypeVar("Text", bound=str | list[str])
 Inputs = str | Annotated[list[str], FILLED]

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
+from attar.predictions import Extraction, LabelSet, Prediction
 from attar.serve.answer import Answer
 from attar.serve.native import ASKING
 from attar.serve.operations import Operation, asked
@@ -20,7 +21,6 @@ from attar.serve.served import ANSWERS, Served
 from attar.serve.service import Service
 from attar.serve.wire import HttpError
 from attar.tasks.label_sets import labels_in
-from attar.types import Extraction, LabelSet, Prediction
 
 
 class ModelEntry(Struct):

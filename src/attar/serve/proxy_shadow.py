@@ -17,12 +17,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from attar.errors import RecipeError
+from attar.predictions import Extraction, Prediction
 from attar.runtime.predictor import Predictor
 from attar.runtime.quotes import Marking, annotation_said
 from attar.serve.metering import SECONDS
 from attar.serve.served import ANSWERS
 from attar.tasks.annotations import name_of
-from attar.types import Extraction, Prediction
 
 Z_95 = 1.959963984540054  # two-sided, 95 %
 

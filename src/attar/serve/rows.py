@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from attar.predictions import Extraction, FoundSpan, LabelSet, Prediction, Summary
 from attar.registry import did_you_mean
 from attar.runtime.quotes import fits
 from attar.serve.answer import Answer
 from attar.serve.served import Served
 from attar.serve.wire import HttpError
 from attar.tasks.annotations import Span
-from attar.types import Extraction, FoundSpan, LabelSet, Prediction, Summary
 
 SEARCHED = 1_000  # documents, among which a wrong id is compared with each
 

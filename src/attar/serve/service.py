@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 from msgspec import Struct
 
+from attar.predictions import Extraction, Prediction, Ranking
 from attar.registry import did_you_mean
 from attar.runtime.capture import TrainingFiles
 from attar.runtime.cascade import (
@@ -31,7 +32,6 @@ from attar.serve.served import Served
 from attar.serve.settings import Settings, secret
 from attar.serve.wire import HttpError
 from attar.tasks.label_sets import labels_in
-from attar.types import Extraction, Prediction, Ranking
 
 T = TypeVar("T")
 ABILITIES = {

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attar.predictions import Call, Extraction, FoundSpan
 from attar.runtime.quotes import ALL_SPANS, plain
 from attar.serve.item_fill import ItemFilling, Name, NothingFoundError, takes_null
 from attar.serve.schema_fill import LABEL_NAMES, SCORE_NAMES, UNKNOWN, CannotFillError
-from attar.types import Call, Extraction, FoundSpan
 
 CALLS_NAMES = ("calls", "toolcalls", "functioncalls", "functions", "actions")
 TEXT_ROLE = ("text", "quote", "word", "value", "span", "mention", "name", "surface", "entity")

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from attar.errors import BundleError
 from attar.evidence import Evidence, Proportion, Resampled
+from attar.predictions import Call, Extraction, Prediction
 from attar.tasks.annotations import annotation_in
 from attar.tasks.calling import Filled, alike, check_template, filled
 from attar.tasks.functions import Functions, known_functions
 from attar.tasks.normalize import need_extra
 from attar.tasks.shared import groups_of, ratio, weighted_f1
-from attar.types import Call, Extraction, Prediction, Row
+from attar.types import Row
 
 CALL_METRICS = ("calls", "call_f1")
 

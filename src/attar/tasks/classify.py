@@ -28,6 +28,7 @@ from attar.metrics import (
     softmax,
     weighted_macro_f1,
 )
+from attar.predictions import SHOWN_ALTERNATIVES, Alternative, Prediction
 from attar.tasks.shared import (
     HAND_OVER_FIGURES,
     check_labels,
@@ -35,17 +36,7 @@ from attar.tasks.shared import (
     checked_logits,
     groups_of,
 )
-from attar.types import (
-    SHOWN_ALTERNATIVES,
-    Alternative,
-    Figure,
-    GoldKind,
-    Outputs,
-    Prediction,
-    Reads,
-    Row,
-    Task,
-)
+from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
 ACCEPTANCES = ("probability", "energy", "distance")
 

@@ -22,6 +22,14 @@ from numpy.typing import NDArray
 from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Resampled
 from attar.metrics import softmax
+from attar.predictions import (
+    SHOWN_ALTERNATIVES,
+    Alternative,
+    Call,
+    Extraction,
+    FoundSpan,
+    Prediction,
+)
 from attar.tasks.annotations import Annotation, annotation_in, name_of
 from attar.tasks.call_answers import (
     CALL_METRICS,
@@ -35,20 +43,7 @@ from attar.tasks.functions import Functions
 from attar.tasks.shared import check_scores, groups_of, ratio, weighted_f1
 from attar.tasks.tagging import likeliest, spans_of, tags_of
 from attar.tasks.words import places, words_of
-from attar.types import (
-    SHOWN_ALTERNATIVES,
-    Alternative,
-    Call,
-    Extraction,
-    Figure,
-    FoundSpan,
-    GoldKind,
-    Outputs,
-    Prediction,
-    Reads,
-    Row,
-    Task,
-)
+from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
 OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
 OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"

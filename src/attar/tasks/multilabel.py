@@ -28,19 +28,10 @@ from attar.metrics import (
     weighted_mean_f1,
     weighted_micro_f1,
 )
+from attar.predictions import Alternative, LabelSet, Prediction
 from attar.tasks.label_sets import labels_in, name_of
 from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of, is_number
-from attar.types import (
-    Alternative,
-    Figure,
-    GoldKind,
-    LabelSet,
-    Outputs,
-    Prediction,
-    Reads,
-    Row,
-    Task,
-)
+from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
 UNTUNED = 0.5
 #: A label with so many positive rows weighs its own best threshold and the shared one alike.

@@ -22,18 +22,9 @@ from numpy.typing import NDArray
 from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Resampled, Separation
 from attar.metrics import auroc, sigmoid
+from attar.predictions import Prediction, RankedDocument, Ranking
 from attar.tasks.shared import HAND_OVER_FIGURES, check_scores, groups_of, is_number
-from attar.types import (
-    Figure,
-    GoldKind,
-    Outputs,
-    Prediction,
-    RankedDocument,
-    Ranking,
-    Reads,
-    Row,
-    Task,
-)
+from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
 DIMENSIONS = 384  # until the plan knows the teacher's
 SHOWN = 10  # documents of an answer; figures "at 10" look at all of them

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from attar.errors import BundleError, DataError
 from attar.evidence import Evidence, Resampled
 from attar.metrics import softmax
+from attar.predictions import FoundSpan, Prediction, Summary
 from attar.tasks.choosing import DEFAULTS, Document, check_choosing, choose, fixed, unit
 from attar.tasks.oracle import oracle
 from attar.tasks.rouge import rouge
@@ -32,7 +33,7 @@ from attar.tasks.summaries import (
     reference_in,
     texts_in,
 )
-from attar.types import Figure, FoundSpan, GoldKind, Outputs, Prediction, Reads, Row, Summary, Task
+from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 from attar.words import words_of
 
 LEFT_OUT = "(left out)"

@@ -25,6 +25,7 @@ from attar.evaluate.cost import cost
 from attar.evaluate.page import as_html
 from attar.evaluate.page.markup import document, tag
 from attar.evaluate.report import full_report
+from attar.predictions import Prediction
 from attar.runtime.cascade import LargeModel, NoAnswerError
 from attar.serve.answer import shown
 from attar.serve.native_bodies import Words
@@ -32,7 +33,6 @@ from attar.serve.operations import Operation, asked
 from attar.serve.served import PREDICTS, Served
 from attar.serve.service import Asked, Service
 from attar.serve.wire import HttpError
-from attar.types import Prediction
 
 MEDIA = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 #: Every file of the page by its path.
