@@ -22,7 +22,7 @@ from attar.data.curate import curate
 from attar.data.read import read_rows, read_texts
 from attar.errors import DataError, RecipeError
 from attar.recipe import DataSection, parse_recipe
-from attar.tasks.annotations import Span, annotation_in
+from attar.tasks.annotations import Annotation, Span, annotation_in
 from attar.tasks.calling import alike, filled
 from attar.tasks.extract import EXTRACT
 from attar.tasks.functions import functions_in
@@ -51,7 +51,7 @@ def annotated(text: str, *calls: tuple[str, Mapping[str, Any]], given: Sequence[
     template, spans = aligned(text, calls, FUNCTIONS, given)
     found = filled(template, spans, text, FUNCTIONS)
     assert found.whole
-    assert [name for name, _, _ in found.calls] == [name for name, _ in calls]
+    assert [one.name for one in found.calls] == [name for name, _ in calls]
     return json.loads(template), [(text[s.start : s.end], s.label) for s in spans]
 
 
@@ -180,7 +180,7 @@ def read(folder: Path, *records: Any) -> list[Any]:
 
 CALL = {"name": "book", "arguments": {"city": "Rome"}}
 TOOL = {"type": "function", "function": {"name": "book", "arguments": '{"city": "Rome"}'}}
-ROME = ('[{"name":"book"}]', (Span(3, 7, "city"),))
+ROME = Annotation('[{"name":"book"}]', (Span(3, 7, "city"),))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_forms_that_say_the_same(tmp_path: Path, record: Any) -> None:
 def test_none_of_these(tmp_path: Path) -> None:
     said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello!"}]
     rows = read(tmp_path, {"text": "hi", "calls": []}, {"messages": said})
-    assert [annotation_in(row.label) for row in rows] == [("[]", ())] * 2
+    assert [annotation_in(row.label) for row in rows] == [Annotation("[]")] * 2
 
 
 @pytest.mark.parametrize(
@@ -323,8 +323,8 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
         )
         assert [annotation_in(row.label) for row in rows] == [
             ROME,
-            ('[{"name":"book"}]', (Span(4, 7, "guests"),)),
-            ("[]", ()),
+            Annotation('[{"name":"book"}]', (Span(4, 7, "guests"),)),
+            Annotation("[]"),
         ]
 
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from attar.errors import BundleError
 from attar.evidence import Evidence, Proportion, Resampled
 from attar.tasks.annotations import annotation_in
-from attar.tasks.calling import Filled, alike, check_template, filled
+from attar.tasks.calling import MAX_CALLS, Filled, alike, check_template, filled, template_in
 from attar.tasks.functions import Functions, known_functions
 from attar.tasks.normalize import need_extra
 from attar.tasks.shared import groups_of, ratio, weighted_f1
-from attar.types import Call, Extraction, Prediction, Row
+from attar.types import Call, Extraction, FoundSpan, Prediction, Row
 
 CALL_METRICS = ("calls", "call_f1")
 
@@ -37,23 +37,26 @@ def check_functions(settings: Mapping[str, Any]) -> None:
         functions = known_functions(settings["functions"])
         for label in settings["labels"]:
             check_template(label, functions)
+            if len(template_in(label)) != 1:
+                raise ValueError(f"{label[:60]!r} is not the template of one call")
     except ValueError as error:
         raise BundleError(f"{where}: {error}") from None
     need_extra(functions.values())
 
 
 def with_calls(
-    answer: Extraction, template_p: float, text: str, settings: Mapping[str, Any]
+    answer: Extraction, segments: Sequence[FoundSpan], text: str, settings: Mapping[str, Any]
 ) -> Extraction:
-    """The answer with its calls. It abstains where one of them is not valid, or where a span
-    belongs to none. template_p: how likely the answer's template is."""
+    """The answer with its calls. It abstains where one of them is not valid, where a span
+    belongs to none, or where there are too many. segments: the words that ask for each."""
     functions = known_functions(settings["functions"])
     found = filled(answer.text_label, [span[:3] for span in answer.spans], text, functions)
     calls = tuple(
-        Call(name, arguments, template_p * prod(answer.spans[i].score for i in spans))
-        for name, arguments, spans in found.calls
+        Call(name, arguments, segments[part].score * prod(answer.spans[i].score for i in spans))
+        for name, arguments, spans, part in found.calls
     )
-    return replace(answer, calls=calls, abstained=answer.abstained or not found.whole)
+    whole = found.whole and len(segments) <= MAX_CALLS
+    return replace(answer, calls=calls, abstained=answer.abstained or not whole)
 
 
 def on_day(answer: Prediction, settings: Mapping[str, Any], day: date) -> Prediction:

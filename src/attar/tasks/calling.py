@@ -35,11 +35,12 @@ class Part(NamedTuple):
 
 
 class FilledCall(NamedTuple):
-    """spans: the numbers of those that its arguments came from."""
+    """spans: the numbers of those that its arguments came from. part: that of the template."""
 
     name: str
     arguments: Mapping[str, Any]
     spans: tuple[int, ...] = ()
+    part: int = 0
 
 
 class Filled(NamedTuple):
@@ -129,7 +130,9 @@ def filled(
             one.arguments[label] = _own(holder.arguments[label])
             one.spans += [n for n in holder.spans if spans[n][2] == label]
     calls = [
-        FilledCall(one.part.name, one.arguments, tuple(one.spans)) for one in made if one.valid()
+        FilledCall(one.part.name, one.arguments, tuple(one.spans), number)
+        for number, one in enumerate(made)
+        if one.valid()
     ]
     return Filled(tuple(calls), whole and len(calls) == len(made))
 
