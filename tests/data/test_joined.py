@@ -41,8 +41,8 @@ ROWS = [
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_parts_keep_what_they_say(seed: int) -> None:
-    made = joined_rows(ROWS * 4, [], seed)
-    assert made == joined_rows(ROWS * 4, [], seed)
+    made = joined_rows(ROWS * 4, [], FUNCTIONS, seed)
+    assert made == joined_rows(ROWS * 4, [], FUNCTIONS, seed)
     assert made
     known = {}
     for one in ROWS:
@@ -59,11 +59,15 @@ def test_parts_keep_what_they_say(seed: int) -> None:
         assert len(found.calls) == len(annotation.calls) > 0
         for call, (start, end) in zip(found.calls, annotation.calls, strict=True):
             said = one.text[start:end].strip(".!?").casefold()
-            assert known[said] == (call.name, call.arguments)
+            # Of an echo the rest of a text, and its own value.
+            if said in known:
+                assert known[said] == (call.name, call.arguments)
+            else:
+                assert str(call.arguments["what"]).casefold() in said
 
 
 def test_how_parts_are_joined() -> None:
-    texts = {one.text for seed in range(300) for one in joined_rows(ROWS * 2, [], seed)}
+    texts = {one.text for seed in range(300) for one in joined_rows(ROWS * 2, [], FUNCTIONS, seed)}
     assert "Stop the fan and TV off, please" in texts
     assert "TV off, please and stop the fan." in texts
     assert "How are you? Lamp on!" in texts
@@ -71,21 +75,37 @@ def test_how_parts_are_joined() -> None:
     assert any(text.startswith("Start 50 % and I like it") for text in texts)
 
 
+def test_one_call_for_two_values() -> None:
+    rows = [row("Stop the fan now", "stop", "fan"), row("stop TV", "stop", "TV")]
+    found = {one.text: one for seed in range(99) for one in joined_rows(rows, [], FUNCTIONS, seed)}
+    annotation = annotation_in(found["Stop the fan and TV now"].label)
+    assert annotation.calls == ((0, 12), (17, 23))
+    said = filled(annotation.label, annotation.spans, "Stop the fan and TV now", FUNCTIONS).calls
+    assert [one[:2] for one in said] == [("stop", {"what": "fan"}), ("stop", {"what": "TV"})]
+    lists = functions_in([
+        {"name": "stop", "parameters": {"type": "object", "properties": {
+            "what": {"type": "array", "items": {"type": "string"}}}}}
+    ])  # fmt: skip
+    listed = {one.text for seed in range(99) for one in joined_rows(rows, [], lists, seed)}
+    assert listed
+    assert "Stop the fan and TV now" not in listed
+
+
 def test_nothing_that_is_known_and_nothing_of_nothing() -> None:
-    made = joined_rows(ROWS * 4, [], 1)
-    again = joined_rows(ROWS * 4, [Row(made[0].text.upper())], 1)
+    made = joined_rows(ROWS * 4, [], FUNCTIONS, 1)
+    again = joined_rows(ROWS * 4, [Row(made[0].text.upper())], FUNCTIONS, 1)
     assert again == made[1:]
-    assert joined_rows([ROWS[3], ROWS[4]] * 10, [], 0) == []
-    assert joined_rows(ROWS[:1], [], 0) == []
+    assert joined_rows([ROWS[3], ROWS[4]] * 10, [], FUNCTIONS, 0) == []
+    assert joined_rows(ROWS[:1], [], FUNCTIONS, 0) == []
 
 
 def test_what_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     long = row("stop " + "well " * 50)
     several = Row("a", name_of(name_of_template([Part("stop", {})] * 2), []))
     rows = [ROWS[0], long, row("two\nlines", "stop"), several]
-    assert joined_rows(rows, [], 0) == []
+    assert joined_rows(rows, [], FUNCTIONS, 0) == []
     monkeypatch.setattr(joined, "MAX_CHARACTERS", 300)
-    assert len(joined_rows(rows, [], 0)) == 1
+    assert len(joined_rows(rows, [], FUNCTIONS, 0)) == 1
 
 
 def test_words_are_those_of_the_language() -> None:
@@ -94,6 +114,8 @@ def test_words_are_those_of_the_language() -> None:
         row(f"Mach bitte das Licht in der {room} aus", "stop", room)
         for room in ("Küche", "Garage", "Diele", "Stube", "Kammer")
     ]
-    said = " | ".join(one.text for seed in range(20) for one in joined_rows(german * 4, [], seed))
+    said = " | ".join(
+        one.text for seed in range(20) for one in joined_rows(german * 4, [], FUNCTIONS, seed)
+    )
     assert " und " in said
     assert " and " not in said

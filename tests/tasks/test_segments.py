@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ pytest.importorskip("dateparser")
 
 from attar.errors import BundleError
 from attar.tasks.annotations import Annotation, Span, annotation_in, name_of
+from attar.tasks.call_answers import on_day
 from attar.tasks.calling import MAX_CALLS, Part, name_of_template
 from attar.tasks.extract import EXTRACT
 from attar.tasks.functions import functions_in
@@ -105,6 +107,25 @@ def test_combinations_that_train_never_shows() -> None:
     assert answer.score < min(call.score for call in answer.calls) <= 1
     assert TASK.labels_of(new.label) == (LABELS[1], LABELS[0], "what")
     assert TASK.labels_of(row("hi", []).label) == ("[]",)
+
+
+def test_arguments_belong_to_the_segment_that_they_stand_in() -> None:
+    """Filled in order alone, the first call would take what is said of the second."""
+    rows = [row("stop fan", [STOP], "fan"), row("start", [START])]
+    columns = TASK.targets(rows, None)
+    text = "start and stop fan"
+    told = annotation(text, [START, STOP], "fan")
+    taught = Row(text, name_of(*told._replace(calls=((0, 5), (10, 18)))), None, "rows.jsonl", 1)
+    (answer,) = decoded([taught], columns)
+    assert isinstance(answer, Extraction)
+    assert answer.named == ("start()", 'stop(what="fan")')
+    assert annotation_in(answer.label) == told._replace(owners=(1,))
+    gold = Row(text, name_of(*told._replace(owners=(1,))), None, "rows.jsonl", 1)
+    assert TASK.metrics([gold], [answer], None)["calls"] == 1.0
+    assert TASK.metrics([gold], [answer], None)["exact"] == 1.0
+    assert TASK.shown(gold.label, text) == 'start(), stop(what="fan")'
+    dated = on_day(answer.in_text(text), TASK.settings(columns, None), date(2026, 11, 28))
+    assert dated.named == answer.named
 
 
 def test_too_many_calls_abstain() -> None:

@@ -110,7 +110,8 @@ def curate(
     progress.say("looking at quality, languages and personal data")
     flagged, remarks = screen(splits, fields, task.gold_kind, dropped, progress)
     if fields.functions is not None:
-        made = joined_rows(splits["train"], [*held_out, *splits["train"]], seed)
+        functions = read_functions(fields.functions)
+        made = joined_rows(splits["train"], held_out, functions, seed)
         splits["train"] += made
         remarks = [*remarks, f"{len(made)} train rows of several requests were joined from others"]
     # As they are: the model that ships must read all of them.

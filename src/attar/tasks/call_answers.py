@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from attar.errors import BundleError
 from attar.evidence import Evidence, Proportion, Resampled
-from attar.tasks.annotations import annotation_in
+from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.calling import MAX_CALLS, Filled, alike, check_template, filled, template_in
 from attar.tasks.functions import Functions, known_functions
 from attar.tasks.normalize import need_extra
+from attar.tasks.segments import owners_of
 from attar.tasks.shared import groups_of, ratio, weighted_f1
 from attar.types import Call, Extraction, FoundSpan, Prediction, Row
 
@@ -50,7 +51,13 @@ def with_calls(
     """The answer with its calls. It abstains where one of them is not valid, where a span
     belongs to none, or where there are too many. segments: the words that ask for each."""
     functions = known_functions(settings["functions"])
-    found = filled(answer.text_label, [span[:3] for span in answer.spans], text, functions)
+    spans = [span[:3] for span in answer.spans]
+    found = filled(answer.text_label, spans, text, functions)
+    owners = owners_of(spans, [segment[:3] for segment in segments])
+    owned = filled(answer.text_label, spans, text, functions, owners=owners) if segments else found
+    if owned.whole and owned.calls != found.calls:
+        found, label = owned, name_of(answer.text_label, spans, owners=owners)
+        answer = replace(answer, label=label)
     calls = tuple(
         Call(name, arguments, segments[part].score * prod(answer.spans[i].score for i in spans))
         for name, arguments, spans, part in found.calls
@@ -64,8 +71,7 @@ def on_day(answer: Prediction, settings: Mapping[str, Any], day: date) -> Predic
     without calls is given back as it is."""
     if not isinstance(answer, Extraction) or answer.calls is None:
         return answer
-    functions, spans = known_functions(settings["functions"]), [span[:3] for span in answer.spans]
-    found = filled(answer.text_label, spans, answer.text, functions, day)
+    found = _filled(answer.label, answer.text, known_functions(settings["functions"]), day)
     if len(found.calls) != len(answer.calls):  # what abstained does not get better by a date
         return answer
     pairs = zip(answer.calls, found.calls, strict=True)
@@ -125,6 +131,6 @@ def _counted(
     return right, counts[0], counts[1], counts[2]
 
 
-def _filled(label: str | None, text: str, functions: Functions) -> Filled:
-    annotation = annotation_in(label)
-    return filled(annotation.label, annotation.spans, text, functions)
+def _filled(label: str | None, text: str, functions: Functions, day: date | None = None) -> Filled:
+    found = annotation_in(label)
+    return filled(found.label, found.spans, text, functions, day, found.owners)

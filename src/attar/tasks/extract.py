@@ -117,7 +117,9 @@ class Extract:
             return None
         found = annotation_in(label)
         if self.functions is not None:
-            calls = filled(found.label, found.spans, text, self.functions).calls
+            calls = filled(
+                found.label, found.spans, text, self.functions, owners=found.owners
+            ).calls
             return ", ".join(Call(*call[:2], 1.0).shown for call in calls) or NO_CALLS
         spans = ", ".join(f"{text[s.start : s.end]} [{s.label}]" for s in found.spans)
         return f"{found.label}: {spans or NOTHING}" if found.label is not None else spans or NOTHING

@@ -84,13 +84,26 @@ def segment_tags(
     return tags
 
 
+def owners_of(
+    spans: Sequence[tuple[int, int, str]], segments: Sequence[tuple[int, int, str]]
+) -> tuple[int, ...]:
+    """The number of the segment that each span begins in, else of the nearest one; 0 if none."""
+
+    def far(segment: int, at: int) -> int:
+        start, end, _ = segments[segment]
+        return max(start - at, at - end + 1, 0)
+
+    numbers = range(len(segments))
+    return tuple(min(numbers, key=lambda n: far(n, start), default=0) for start, _, _ in spans)
+
+
 def _argument_runs(
     text: str, words: Sequence[Place], annotation: Annotation, functions: Functions
 ) -> list[Run] | None:
     """From the first to the last word of each call's own arguments; None where a call has none,
     or where they are not one after the other."""
     parts = template_in(annotation.label or "[]")
-    found = filled(annotation.label, annotation.spans, text, functions)
+    found = filled(annotation.label, annotation.spans, text, functions, owners=annotation.owners)
     if not found.whole:
         return None
     runs: list[Run] = []
