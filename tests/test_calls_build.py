@@ -130,7 +130,7 @@ def test_calls_are_valid_whatever_the_text(home: Path, report: dict[str, Any]) -
 def test_it_can_be_read(home: Path, report: dict[str, Any]) -> None:
     assert "exactly the gold calls" in as_text(report)
     page = as_html(report)
-    assert "Exactly the calls" in page
+    assert "Exactly the gold calls" in page
     assert "3 functions" in page
     card = model_card(report)
     assert "Says which functions a text asks for" in card

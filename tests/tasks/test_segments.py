@@ -81,12 +81,14 @@ def row(text: str, parts: list[Part], *said: str) -> Row:
     return Row(text, name_of(*annotation(text, parts, *said)[:2]), None, "rows.jsonl", 1)
 
 
-def decoded(rows: list[Row], columns: tuple[str, ...]) -> list[Any]:
+def decoded(rows: list[Row], columns: tuple[str, ...], sure: float = 9.0) -> list[Any]:
     """Answers of a model that is sure of the rows' labels."""
     gold = TASK.gold(rows, columns)
-    logits = np.full((*gold.shape[:2], len(columns)), -9.0, np.float32)
+    logits = np.full((*gold.shape[:2], len(columns)), -sure, np.float32)
     known = np.nonzero(gold >= 0)
-    logits[(*known[:2], gold[known])] = 9.0
+    logits[(*known[:2], gold[known])] = sure
+    for one, place in zip(rows, logits, strict=True):
+        place[1 + len(words_of(one.text)) :] = np.nan
     given = {"logits": logits, **TASK.beside([one.text for one in rows])}
     return TASK.decode(given, {"task_settings": TASK.settings(columns, None)})
 
@@ -126,6 +128,20 @@ def test_arguments_belong_to_the_segment_that_they_stand_in() -> None:
     assert TASK.shown(gold.label, text) == 'start(), stop(what="fan")'
     dated = on_day(answer.in_text(text), TASK.settings(columns, None), date(2026, 11, 28))
     assert dated.named == answer.named
+
+
+def test_scores_of_words_that_say_the_same() -> None:
+    """Ten words of one call make it no less sure than two do, and a longer neighbor changes
+    nothing."""
+    columns = TASK.targets([row("stop fan", [STOP], "fan"), row("hi", [])], None)
+    texts = ["stop it", "stop it now and here and soon please do it", "hi", "well hello there you"]
+    rows = [row(text, [STOP] if "stop" in text else []) for text in texts]
+    for i, answer in enumerate(decoded(rows, columns, sure=2.0)):
+        (alone,) = decoded([rows[i]], columns, sure=2.0)
+        assert alone.score == pytest.approx(answer.score)
+        spans_p = (np.exp(2) / (np.exp(2) + 2 * np.exp(-2))) ** len(words_of(texts[i]))
+        calls_p = np.exp(2) / (np.exp(2) + 2 * np.exp(-2))
+        assert answer.score == pytest.approx(spans_p * calls_p)
 
 
 def test_too_many_calls_abstain() -> None:
