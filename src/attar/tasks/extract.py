@@ -34,9 +34,20 @@ from attar.tasks.call_answers import (
 )
 from attar.tasks.calling import filled
 from attar.tasks.functions import Functions
+from attar.tasks.layers import (
+    OF_CALLS,
+    OF_TEXT,
+    Floats,
+    found_in,
+    labels_of_columns,
+    log_softmax,
+    of_most_words,
+    tags_for,
+    with_unread,
+)
 from attar.tasks.segments import OPEN, parts_in, segment_tags, together
 from attar.tasks.shared import check_scores, groups_of, ratio, weighted_f1
-from attar.tasks.tagging import begin, likeliest, spans_of, tags_of
+from attar.tasks.tagging import tags_of
 from attar.tasks.words import places, words_of
 from attar.types import (
     SHOWN_ALTERNATIVES,
@@ -44,7 +55,6 @@ from attar.types import (
     Call,
     Extraction,
     Figure,
-    FoundSpan,
     GoldKind,
     Outputs,
     Prediction,
@@ -53,13 +63,9 @@ from attar.types import (
     Task,
 )
 
-OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
-OF_CALLS = "call: "  # before a tag of the layer of calls
-OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"
 NO_CALLS = "none of the functions"
 NOTHING, OTHER_EDGES = "(nothing)", "(other edges)"  # in tables of what stands for what
 LEAST = 1e-12
-Floats = NDArray[np.float64]
 
 
 class Extract:
@@ -161,7 +167,7 @@ class Extract:
         """The column of the text and of each word, (rows, 1 + words); -1 where there is none.
         With functions the columns of both layers, (rows, 1 + words, 2), and of a text that of
         most of its words, where it asks for one call at most."""
-        of_texts, of_spans = _labels_in(targets)
+        of_texts, of_spans = labels_of_columns(targets)
         words = [words_of(row.text) for row in rows]
         places = 1 + max(map(len, words), default=0)
         found = np.full((len(rows), places, 1 if self.functions is None else 2), -1, np.int64)
@@ -177,7 +183,7 @@ class Extract:
             found[i, own, 0] = tags
             calls = segment_tags(row.text, its, annotation, of_texts, self.functions)
             found[i, own, 1] = [OPEN if tag == OPEN else after + tag for tag in calls]
-            found[i, 0, 1] = _of_most_words(parts_in(annotation.label), index, after)
+            found[i, 0, 1] = of_most_words(parts_in(annotation.label), index, after)
         return found[..., 0] if self.functions is None else found
 
     def settings(
@@ -190,7 +196,7 @@ class Extract:
     ) -> dict[str, Any]:
         """The manifest's `task_settings`; labels: of texts, with functions the templates of single
         calls; span_labels: of spans."""
-        of_texts, of_spans = _labels_in(targets)
+        of_texts, of_spans = labels_of_columns(targets)
         tools = [dict(function.source) for function in (self.functions or {}).values()]
         return {
             **({"functions": tools} if tools else {}),
@@ -235,8 +241,8 @@ class Extract:
         calls = settings.get("functions") is not None
         of_text, of_words, of_calls = self._log_p(outputs, settings)
         words = outputs["words"].tolist()
-        spans, spans_p = _found(of_words, words, settings["span_labels"])
-        segments, asked_p = _found(of_calls, words, labels if calls else (), alike=True)
+        spans, spans_p = found_in(of_words, words, settings["span_labels"])
+        segments, asked_p = found_in(of_calls, words, labels if calls else (), alike=True)
         best = of_text.max(axis=1) if of_text.shape[1] else asked_p
         order = np.argsort(-of_text, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1].tolist()
         answers: list[Prediction] = []
@@ -389,89 +395,10 @@ class Extract:
         if not np.isfinite(warm[:, 0]).all():
             raise BundleError("the model's output 'logits' holds values that are not numbers")
         of_words, of_calls = (
-            _with_unread(_log_softmax(layer))
+            with_unread(log_softmax(layer))
             for layer in np.split(warm[:, 1:, labels:], [tags], axis=2)
         )
-        return _log_softmax(warm[:, 0, :labels]), of_words, of_calls
-
-
-def tags_for(labels: Sequence[str]) -> list[str]:
-    """The names of a layer's tags, in the order of `tasks.tagging`."""
-    return [OUTSIDE, *(tag + label for label in labels for tag in (BEGIN, INSIDE))]
-
-
-def _of_most_words(parts: Sequence[str], index: Mapping[str, int], after: int) -> int:
-    """The column of the layer of calls, which begins `after` others, that fits a text as a
-    whole; -1 where there is none."""
-    if not parts:
-        return after
-    return after + begin(index[parts[0]]) + 1 if len(parts) == 1 and parts[0] in index else -1
-
-
-def _found(
-    log_p: Floats,
-    words: Sequence[Sequence[Sequence[int]]],
-    labels: Sequence[str],
-    alike: bool = False,
-) -> tuple[list[tuple[FoundSpan, ...]], Floats]:
-    """The spans of each text in one layer of tags, and the log-probability of all of its tags.
-
-    alike: words of a span, and those in none, say the same thing each: their probabilities are
-    no product but a geometric mean, which is far better calibrated (docs/experiments.md).
-    """
-    total = np.zeros(len(log_p))
-    if not log_p.shape[2]:
-        return [()] * len(log_p), total
-    paths = likeliest(log_p)
-    path_p = np.take_along_axis(log_p, paths[..., None], axis=2)[..., 0]
-    read = np.isfinite(log_p[..., -1])
-    found = []
-    for i, path in enumerate(paths.tolist()):
-        own = path_p[i]
-        spans = [
-            (
-                first,
-                after,
-                label,
-                float(own[first:after].mean() if alike else own[first:after].sum()),
-            )
-            for first, after, label in spans_of(path)
-        ]
-        outside = own[read[i] & (paths[i] == 0)]
-        of_none = outside.sum() / (max(len(outside), 1) if alike else 1)
-        total[i] = of_none + sum(p for *_, p in spans)
-        found.append(
-            tuple(
-                FoundSpan(words[i][a][0], words[i][b - 1][1], labels[n], float(np.exp(p)))
-                for a, b, n, p in spans
-            )
-        )
-    return found, total
-
-
-def _with_unread(log_p: Floats) -> Floats:
-    """Of tags, with O where nothing was read."""
-    if log_p.shape[-1]:
-        unread = np.isnan(log_p[..., 0])
-        log_p[unread] = -np.inf
-        log_p[unread, 0] = 0.0
-    return log_p
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    if not logits.shape[-1]:
-        return logits
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return found
-
-
-def _labels_in(targets: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Labels of texts, with functions the templates of calls, and of spans, from the names of
-    the columns."""
-    before = (OF_TEXT, OF_CALLS + BEGIN)
-    of_texts = [name.split(one, 1)[1] for name in targets for one in before if name.startswith(one)]
-    return of_texts, [name.removeprefix(BEGIN) for name in targets if name.startswith(BEGIN)]
+        return log_softmax(warm[:, 0, :labels]), of_words, of_calls
 
 
 def _always(manifest: Mapping[str, Any]) -> dict[str, Any]:
