@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("dateparser")
 
-from attar.errors import BundleError
+from attar.errors import BundleError, DataError
 from attar.tasks.annotations import Annotation, Span, annotation_in, name_of
 from attar.tasks.call_answers import on_day
 from attar.tasks.calling import MAX_CALLS, Part, name_of_template
@@ -160,6 +160,12 @@ def test_templates_come_apart_and_together() -> None:
     assert parts_in(name) == (LABELS[1], LABELS[0])
     assert together(parts_in(name)) == name
     assert parts_in(None) == parts_in("[]") == ()
+
+
+def test_rows_without_any_call() -> None:
+    with pytest.raises(DataError, match="none of the 2 rows calls a function"):
+        TASK.check([row("hi", []), row("you", [])])
+    TASK.check([row("hi", []), row("stop", [STOP])])
 
 
 def test_a_manifest_knows_single_calls_alone() -> None:

@@ -39,7 +39,9 @@ def check_functions(settings: Mapping[str, Any]) -> None:
         for label in settings["labels"]:
             check_template(label, functions)
             if len(template_in(label)) != 1:
-                raise ValueError(f"{label[:60]!r} is not the template of one call")
+                raise ValueError(
+                    f"{label[:60]!r} is not the template of one call; build the bundle again"
+                )
     except ValueError as error:
         raise BundleError(f"{where}: {error}") from None
     need_extra(functions.values())

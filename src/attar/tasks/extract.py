@@ -105,8 +105,13 @@ class Extract:
         for row in rows:
             if row.label is None:
                 raise DataError(f"{row.place}: the spans are missing; write [] for none")
-        if self.functions is None and not any(annotation_in(row.label).spans for row in rows):
+        named = [annotation_in(row.label) for row in rows]
+        if self.functions is None and not any(one.spans for one in named):
             raise DataError(f"{rows[0].file}: none of the {len(rows)} rows has a span")
+        if self.functions is not None and not any(parts_in(one.label) for one in named):
+            raise DataError(
+                f"{rows[0].file}: none of the {len(rows)} rows calls a function. Add rows that do."
+            )
 
     def labels_of(self, label: str | None) -> tuple[str, ...]:
         """The label of the text, or the templates of its single calls, and those of its spans,
