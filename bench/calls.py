@@ -35,6 +35,7 @@ from attar.recipe import DataSection
 from attar.runtime.predictor import load
 from attar.tasks import task_in
 from attar.tasks.annotations import annotation_in
+from attar.tasks.segments import parts_in
 from attar.types import Row
 from contenders import ROOT
 
@@ -221,17 +222,22 @@ def annotated(work: Path, part: str) -> list[Row]:
 
 
 def reach(work: Path) -> str:
-    """What can be answered at all: rows whose template stands in at least two rows of train."""
+    """What can be answered at all: rows each of whose calls stands in at least two rows of train,
+    by name and constants."""
     templates = {
-        part: [annotation_in(row.label).label for row in annotated(work, part)]
+        part: [parts_in(annotation_in(row.label).label) for row in annotated(work, part)]
         for part in ("train", "test")
     }
-    counts = Counter(templates["train"])
-    known = sum(counts[one] >= 2 for one in templates["test"])
+    counts = Counter(part for parts in templates["train"] for part in set(parts))
+    known = sum(all(counts[part] >= 2 for part in parts) for parts in templates["test"])
     single = sum(n == 1 for n in counts.values())
+    together = {parts for parts in templates["train"] if len(parts) > 1}
+    several = [parts for parts in templates["test"] if len(parts) > 1]
     return (
-        f"{len(counts):,} templates in train, {single:,} of them in one row; "
-        f"{known:,} of {len(templates['test']):,} test rows have one that can be learned"
+        f"{len(counts):,} kinds of calls in train, {single:,} of them in one row; "
+        f"{known:,} of {len(templates['test']):,} test rows have such as can be learned; "
+        f"{len(together)} combinations in train, which {sum(p in together for p in several):,} "
+        f"of {len(several):,} test rows with several calls have"
     )
 
 
@@ -251,7 +257,9 @@ def show(out: Path, work: Path) -> None:
         "calls nothing": [n == 0 for n in counts],
         "one call": [n == 1 for n in counts],
         "several calls": [n > 1 for n in counts],
-        "template known from train": [annotation_in(r.label).label in labels for r in rows],
+        "calls known from train": [
+            labels.issuperset(parts_in(annotation_in(row.label).label)) for row in rows
+        ],
     }
     mb = report["size_bytes"] / 1e6
     print(f"| {report['student']} | rows | MB | exact calls | call F1 | abstains |")

@@ -27,6 +27,7 @@ from attar.runtime.index import DocumentIndex
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
+from attar.tasks.segments import parts_in
 from attar.tasks.summaries import reference_name
 from attar.types import Document, Outputs, Row, Silent, Task
 
@@ -223,12 +224,14 @@ def _sure(task: Task, rows: Sequence[Row], columns: Sequence[str]) -> Outputs:
         asked = vectors[[ids.index(row.label or "") for row in rows]]
         return {"logits": asked, **index(asked, [row.text for row in rows])}
     gold = task.gold(rows, columns)
-    logits = np.full((*gold.shape, len(columns)), -8.0, np.float32)
+    # Of spans places, and perhaps layers, come before the columns.
+    places = gold.shape[: 2 if task.gold_kind == "spans" else None]
+    logits = np.full((*places, len(columns)), -8.0, np.float32)
     if gold.ndim == 2 and task.gold_kind == "labels":
         logits = np.where(gold > 0, np.float32(8), np.float32(-8))
     else:
         known = np.nonzero(gold >= 0)
-        logits[(*known, gold[known])] = 8.0
+        logits[(*known[: len(places)], gold[known])] = 8.0
     return {"logits": logits, **task.beside([row.text for row in rows])}
 
 
@@ -391,6 +394,8 @@ def _known(answer: Prediction, text: str, predictor: Predictor) -> bool:
         return set(answer.named) <= set(predictor.labels)
     of_spans = predictor.manifest["task_settings"]["span_labels"]
     of_text = answer.text_label is None or answer.text_label in predictor.labels
+    if answer.calls is not None:
+        of_text = set(parts_in(answer.text_label)) <= set(predictor.labels)
     return of_text and all(
         0 <= span.start < span.end <= len(text) and span.label in of_spans for span in answer.spans
     )

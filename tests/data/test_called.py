@@ -22,7 +22,7 @@ from attar.data.curate import curate
 from attar.data.read import read_rows, read_texts
 from attar.errors import DataError, RecipeError
 from attar.recipe import DataSection, parse_recipe
-from attar.tasks.annotations import Span, annotation_in
+from attar.tasks.annotations import Annotation, Span, annotation_in
 from attar.tasks.calling import alike, filled
 from attar.tasks.extract import EXTRACT
 from attar.tasks.functions import functions_in
@@ -48,10 +48,10 @@ FUNCTIONS = functions_in(TOOLS)
 
 def annotated(text: str, *calls: tuple[str, Mapping[str, Any]], given: Sequence[Span] = ()) -> Any:
     """The template, and the words of the spans with their labels."""
-    template, spans = aligned(text, calls, FUNCTIONS, given)
-    found = filled(template, spans, text, FUNCTIONS)
+    template, spans, _, owners = aligned(text, calls, FUNCTIONS, given)
+    found = filled(template, spans, text, FUNCTIONS, owners=owners)
     assert found.whole
-    assert [name for name, _, _ in found.calls] == [name for name, _ in calls]
+    assert [one.name for one in found.calls] == [name for name, _ in calls]
     return json.loads(template), [(text[s.start : s.end], s.label) for s in spans]
 
 
@@ -120,6 +120,17 @@ def test_where_no_order_of_spans_gives_the_calls_a_value_is_constant() -> None:
     assert spans == [("Oslo", "city")]
 
 
+def test_whose_a_value_is_where_order_does_not_tell() -> None:
+    """The first call could take the city, so that without owners it would be a constant."""
+    calls = [("book", {"guests": 2}), book(city="Oslo")]
+    text = "a table for 2, and something in Oslo"
+    assert aligned(text, calls, FUNCTIONS) == Annotation(
+        '[{"name":"book"},{"name":"book"}]',
+        (Span(12, 13, "guests"), Span(32, 36, "city")),
+        owners=(0, 1),
+    )
+
+
 def test_relative_days_stay_as_they_are_written() -> None:
     assert annotated("Rome, tomorrow", book(city="Rome", day="tomorrow"))[1] == [
         ("Rome", "city"),
@@ -160,8 +171,8 @@ CALLS = st.one_of(
 @given(words=st.lists(WORDS, max_size=12), calls=st.lists(CALLS, max_size=3))
 def test_what_is_aligned_and_filled_again_is_the_same(words: list[str], calls: list[Any]) -> None:
     text = " ".join(words)
-    template, spans = aligned(text, calls, FUNCTIONS)
-    found = filled(template, spans, text, FUNCTIONS)
+    template, spans, _, owners = aligned(text, calls, FUNCTIONS)
+    found = filled(template, spans, text, FUNCTIONS, owners=owners)
     assert found.whole and len(found.calls) == len(calls)
     for ours, gold in zip(found.calls, calls, strict=True):
         assert alike(ours[:2], gold, FUNCTIONS)
@@ -180,7 +191,7 @@ def read(folder: Path, *records: Any) -> list[Any]:
 
 CALL = {"name": "book", "arguments": {"city": "Rome"}}
 TOOL = {"type": "function", "function": {"name": "book", "arguments": '{"city": "Rome"}'}}
-ROME = ('[{"name":"book"}]', (Span(3, 7, "city"),))
+ROME = Annotation('[{"name":"book"}]', (Span(3, 7, "city"),))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +222,7 @@ def test_forms_that_say_the_same(tmp_path: Path, record: Any) -> None:
 def test_none_of_these(tmp_path: Path) -> None:
     said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello!"}]
     rows = read(tmp_path, {"text": "hi", "calls": []}, {"messages": said})
-    assert [annotation_in(row.label) for row in rows] == [("[]", ())] * 2
+    assert [annotation_in(row.label) for row in rows] == [Annotation("[]")] * 2
 
 
 @pytest.mark.parametrize(
@@ -323,8 +334,8 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
         )
         assert [annotation_in(row.label) for row in rows] == [
             ROME,
-            ('[{"name":"book"}]', (Span(4, 7, "guests"),)),
-            ("[]", ()),
+            Annotation('[{"name":"book"}]', (Span(4, 7, "guests"),)),
+            Annotation("[]"),
         ]
 
 

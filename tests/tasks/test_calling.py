@@ -56,7 +56,7 @@ def spans(text: str, **labels: str) -> list[tuple[int, int, str]]:
 
 def calls(text: str, parts: list[Part], **labels: str) -> tuple[list[Any], bool]:
     found = filled(name_of_template(parts), spans(text, **labels), text, FUNCTIONS)
-    return [(name, dict(arguments)) for name, arguments, _ in found.calls], found.whole
+    return [(one.name, dict(one.arguments)) for one in found.calls], found.whole
 
 
 LIGHT, BUY = Part("light", {}), Part("buy", {})
@@ -133,9 +133,7 @@ def test_an_answer_on_a_day() -> None:
     rows = [row("eggs for tomorrow", [BUY], things="eggs", day="tomorrow")]
     columns = TASK.targets(rows, None)
     settings = TASK.settings(columns, None)
-    gold = TASK.gold(rows, columns)
-    logits = np.eye(len(columns), dtype=np.float32)[np.maximum(gold, 0)] * 9
-    given = {"logits": logits, **TASK.beside([r.text for r in rows])}
+    given = outputs(rows, columns=columns)
     (answer,) = TASK.decode(given, {"task_settings": settings})
     dated = on_day(answer.in_text(rows[0].text), settings, date(2026, 11, 28)).to_json()
     assert dated["calls"][0]["arguments"] == {"things": ["eggs"], "day": "2026-11-29"}
@@ -189,11 +187,11 @@ ROWS = [
 COLUMNS = TASK.targets(ROWS, None)
 
 
-def outputs(rows: list[Row], sure: float = 9.0) -> dict[str, Any]:
-    gold = TASK.gold(rows, COLUMNS)
-    logits = np.zeros((*gold.shape, len(COLUMNS)), np.float32)
+def outputs(rows: list[Row], columns: tuple[str, ...] = COLUMNS) -> dict[str, Any]:
+    gold = TASK.gold(rows, columns)
+    logits = np.zeros((*gold.shape[:2], len(columns)), np.float32)
     known = np.nonzero(gold >= 0)
-    logits[(*known, gold[known])] = sure
+    logits[(*known[:2], gold[known])] = 9.0
     return {"logits": logits, **TASK.beside([r.text for r in rows])}
 
 
@@ -260,13 +258,12 @@ def test_metrics_compare_what_a_caller_would_get() -> None:
 def test_functions_without_spans() -> None:
     rows = [row("on", [Part("light", {"room": "hall"})]), row("hi", [])]
     columns = TASK.targets(rows, None)
-    assert columns[-1] == "O"
+    assert columns[0] == "O"
+    assert columns[1] == "call: O"
     TASK.check(rows)
     settings = TASK.settings(columns, None)
     TASK.check_manifest({"task_settings": settings})
-    gold = TASK.gold(rows, columns)
-    logits = np.eye(len(columns), dtype=np.float32)[np.maximum(gold, 0)] * 9
-    given = {"logits": logits, **TASK.beside([r.text for r in rows])}
+    given = outputs(rows, columns=columns)
     answers = TASK.decode(given, {"task_settings": settings})
     assert [annotation_in(a.label) for a in answers] == [annotation_in(r.label) for r in rows]
     assert TASK.score(TASK.metrics(rows, answers, None)) == 1.0

@@ -10,7 +10,7 @@ import pytest
 from attar.errors import BundleError, DataError
 from attar.evidence import Proportion
 from attar.predictions import Extraction
-from attar.tasks.annotations import annotation_in, name_of
+from attar.tasks.annotations import Annotation, annotation_in, name_of
 from attar.tasks.extract import EXTRACT
 from attar.testing import check_task
 from attar.types import Row
@@ -97,13 +97,13 @@ def test_words_that_were_not_read_are_outside() -> None:
     given = outputs(ROWS[:1])
     given["logits"][0, 3:] = np.nan  # the text was cut
     (answer,) = EXTRACT.decode(given, manifest())
-    assert annotation_in(answer.label) == ("go", ())
+    assert annotation_in(answer.label) == Annotation("go")
 
 
 def test_a_text_without_words() -> None:
     rows = [row(" ", "end")]
     (answer,) = EXTRACT.decode(outputs(rows), manifest(threshold=0.5))
-    assert annotation_in(answer.label) == ("end", ())
+    assert annotation_in(answer.label) == Annotation("end")
     assert not answer.abstained
 
 

@@ -92,3 +92,19 @@ def test_shorter_vectors_keep_the_products_of_texts() -> None:
     assert short @ short.T == pytest.approx(flat @ flat.T, abs=1e-4)
     weight, _ = HEADS.get("rank").fitted(flat.astype(np.float32), np.full(50, -1), 6)
     assert weight == pytest.approx(np.eye(6))
+
+
+def test_two_layers_of_tags_are_learned_together() -> None:
+    generator = np.random.default_rng(0)
+    logits = torch.tensor(generator.normal(size=(2, 4, 6)))
+    logits[1, 3] = float("nan")  # past the last word
+    layers = np.full((2, 5, 2), -1)  # as wide as the longest of all texts
+    layers[:, 1:4, 0] = [[0, 1, 2], [0, 0, -1]]
+    layers[:, :4, 1] = [[4, 3, -1, 5], [3, 3, 3, -1]]
+    head = HEADS.get("extract")(5, 6)
+    apart = [head.gold_loss(logits, torch.tensor(layers[..., i])) for i in range(2)]
+    together = head.gold_loss(logits, torch.tensor(layers))
+    assert float(together) == pytest.approx(float(sum(apart)))
+    assert min(map(float, apart)) > 0
+    unknown = torch.full((2, 5, 2), -1)
+    assert float(head.gold_loss(logits, unknown)) == 0.0

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from attar.tasks.annotations import Span
+from attar.tasks.annotations import Annotation, Span
 from attar.tasks.calling import Part, alike, filled, name_of_template
 from attar.tasks.functions import Argument, Functions, Value
 from attar.tasks.normalize import canonical, fold, in_digits, normalized
@@ -40,8 +40,8 @@ class Slot(NamedTuple):
 
 def aligned(
     text: str, calls: Sequence[GoldCall], functions: Functions, given: Sequence[Span] = ()
-) -> tuple[str, tuple[Span, ...]]:
-    """The template's name and the spans, in order, of calls whose arguments are valid.
+) -> Annotation:
+    """The annotation of calls whose arguments are valid; its label is their template's name.
 
     given: spans labeled with arguments' names, which are asked first. Raises ValueError for
     values that JSON cannot carry exactly.
@@ -66,15 +66,21 @@ def aligned(
             )
             for i, (name, arguments) in enumerate(gold)
         ])  # fmt: skip
-        best: tuple[int, tuple[Span, ...]] | None = None
-        for spans, spread in islice(_placed(kept), MAX_TRIED):
-            if best is not None and best[0] <= spread:
-                continue
-            if _gives(template, spans, text, gold, functions):
-                best = (spread, spans)
-        if best is not None:
-            return template, best[1]
-    return name_of_template([Part(*call) for call in gold]), ()
+        best: tuple[int, Annotation] | None = None
+        owned: tuple[int, Annotation] | None = None
+        for owners, spans, spread in islice(_placed(kept), MAX_TRIED):
+            found = Annotation(template, spans)
+            if (best is None or spread < best[0]) and _gives(found, text, gold, functions):
+                best = (spread, found)
+            if best is not None or list(owners) != sorted(owners):
+                continue  # segments of words cannot say whose is what where calls are mixed
+            found = Annotation(template, spans, owners=owners)
+            if (owned is None or spread < owned[0]) and _gives(found, text, gold, functions):
+                owned = (spread, found)
+        for one in (best, owned):
+            if one is not None:
+                return one[1]
+    return Annotation(name_of_template([Part(*call) for call in gold]))
 
 
 def _canonical(arguments: Mapping[str, Any], known: Mapping[str, Argument]) -> dict[str, Any]:
@@ -171,8 +177,11 @@ def _ways(
         yield [other for other in everything if other is not slot], frozenset()
 
 
-def _placed(slots: Sequence[Slot]) -> Iterator[tuple[tuple[Span, ...], int]]:
-    """Spans that do not overlap, one a value, and how far those of each call spread, summed."""
+def _placed(
+    slots: Sequence[Slot],
+) -> Iterator[tuple[tuple[int, ...], tuple[Span, ...], int]]:
+    """Spans that do not overlap, one a value: of each the number of its call, the spans, and how
+    far those of each call spread, summed."""
     wanted = [(slot, places) for slot in slots for places in slot.places]
     steps = iter(range(MAX_STEPS))
 
@@ -189,21 +198,18 @@ def _placed(slots: Sequence[Slot]) -> Iterator[tuple[tuple[Span, ...], int]]:
     for places in choose(0, ()):
         found = zip(wanted, places, strict=True)
         spans = [(slot.call, Span(*place, slot.argument.name)) for (slot, _), place in found]
+        spans.sort(key=lambda one: one[1])
         spread = 0
         for call in {call for call, _ in spans}:
             own = [span for number, span in spans if number == call]
             spread += max(s.end for s in own) - min(s.start for s in own)
-        yield tuple(sorted(span for _, span in spans)), spread
+        yield tuple(call for call, _ in spans), tuple(span for _, span in spans), spread
 
 
 def _gives(
-    template: str,
-    spans: Sequence[Span],
-    text: str,
-    gold: Sequence[GoldCall],
-    functions: Functions,
+    annotation: Annotation, text: str, gold: Sequence[GoldCall], functions: Functions
 ) -> bool:
-    found = filled(template, spans, text, functions)
+    found = filled(annotation.label, annotation.spans, text, functions, owners=annotation.owners)
     if not found.whole or len(found.calls) != len(gold):
         return False
     return all(alike(a[:2], b, functions) for a, b in zip(found.calls, gold, strict=True))

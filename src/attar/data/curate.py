@@ -23,6 +23,7 @@ from attar.data.balance import balance
 from attar.data.called import read_functions
 from attar.data.documents import names_of, naming, read_documents
 from attar.data.filters import Filtered
+from attar.data.joined import joined_rows
 from attar.data.neighborhood import Neighborhood
 from attar.data.neighbors import clusters
 from attar.data.read import read_rows
@@ -108,6 +109,11 @@ def curate(
     splits["unlabeled"] = in_order(unlabeled)
     progress.say("looking at quality, languages and personal data")
     flagged, remarks = screen(splits, fields, task.gold_kind, dropped, progress)
+    if fields.functions is not None:
+        functions = read_functions(fields.functions)
+        made = joined_rows(splits["train"], held_out, functions, seed)
+        splits["train"] += made
+        remarks = [*remarks, f"{len(made)} train rows of several requests were joined from others"]
     # As they are: the model that ships must read all of them.
     splits["unlabeled"] += [Row(document.read, file=DOCUMENTS) for document in documents]
     progress.say(f"kept {sum(map(len, splits.values())):,} rows, dropped {len(dropped):,}")

@@ -30,7 +30,9 @@ def redacted(row: Row, found: Sequence[Found], kind: GoldKind) -> Row:
         return replace(row, label=label)
     if kind == "spans" and label is not None:
         annotation = annotation_in(label)
-        label = annotation_name(annotation.label, moved(annotation.spans, found))
+        spans = moved(annotation.spans, found)
+        owners = annotation.owners if len(spans) == len(annotation.spans) else None
+        label = annotation_name(annotation.label, spans, owners=owners)
     return replace(row, text=placeholders(row.text, found), label=label)
 
 

@@ -106,7 +106,7 @@ def _purpose(report: Report) -> Blocks:
         those = ", ".join(map(escaped, functions))
         return [
             f"Says which functions a text asks for, with their arguments, of {those}; or none. It "
-            f"knows {len(labels)} combinations of calls, and answers with no other."
+            f"knows {len(labels)} kinds of calls, by name and fixed arguments, and combines them."
         ]
     if report.get("task") == "extract":
         spans = ", ".join(map(escaped, report.get("span_labels") or ()))

@@ -63,7 +63,7 @@ def shown(prediction: Prediction) -> dict[str, Any]:
 
 def marked_by_fallback(found: Marked, of_model: Extraction) -> Extraction:
     """What a fallback marked, with the model's scores where it marked the same, else 0."""
-    label, spans = found.annotation
+    label, spans = found.annotation.label, found.annotation.spans
     scores = {span[:3]: span.score for span in of_model.spans}
     calls = None
     if found.calls is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Span(NamedTuple):
@@ -22,15 +22,29 @@ class Span(NamedTuple):
 
 class Annotation(NamedTuple):
     """label: of the whole text; None where texts have none. spans: in order, none of them
-    empty, none within or across another."""
+    empty, none within or across another. calls: where the label is a template of calls and it is
+    known, start and end of the words that ask for each (`tasks.segments`); only what is learned
+    from says it, never what answers are compared with. owners: the number of the call that each
+    span belongs to, where `calling.filled` would not find it by itself; None elsewhere."""
 
     label: str | None = None
     spans: tuple[Span, ...] = ()
+    calls: tuple[tuple[int, int], ...] | None = None
+    owners: tuple[int, ...] | None = None
 
 
-def name_of(label: str | None, spans: Iterable[Span | tuple[int, int, str]]) -> str:
-    """The annotation's one name, whatever the order of its spans."""
-    content = {"label": label, "spans": sorted(map(list, spans))}
+def name_of(
+    label: str | None,
+    spans: Iterable[Span | tuple[int, int, str]],
+    calls: Iterable[tuple[int, int]] | None = None,
+    owners: Iterable[int] | None = None,
+) -> str:
+    """The annotation's one name, whatever the order of its spans; owners: in order of the text."""
+    content: dict[str, Any] = {"label": label, "spans": sorted(map(list, spans))}
+    if calls is not None:
+        content["calls"] = [[*place] for place in calls]
+    if owners is not None:
+        content["owners"] = [*owners]
     return json.dumps(content, ensure_ascii=False)
 
 
@@ -39,4 +53,10 @@ def annotation_in(name: str | None) -> Annotation:
     if name is None:
         return Annotation()
     found = json.loads(name)
-    return Annotation(found["label"], tuple(Span(*span) for span in found["spans"]))
+    calls, owners = found.get("calls"), found.get("owners")
+    return Annotation(
+        found["label"],
+        tuple(Span(*span) for span in found["spans"]),
+        None if calls is None else tuple((start, end) for start, end in calls),
+        None if owners is None else tuple(owners),
+    )

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from attar.errors import BundleError
 from attar.evidence import Evidence, Proportion, Resampled
-from attar.predictions import Call, Extraction, Prediction
-from attar.tasks.annotations import annotation_in
-from attar.tasks.calling import Filled, alike, check_template, filled
+from attar.predictions import Call, Extraction, FoundSpan, Prediction
+from attar.tasks.annotations import annotation_in, name_of
+from attar.tasks.calling import MAX_CALLS, Filled, alike, check_template, filled, template_in
 from attar.tasks.functions import Functions, known_functions
 from attar.tasks.normalize import need_extra
+from attar.tasks.segments import owners_of
 from attar.tasks.shared import groups_of, ratio, weighted_f1
 from attar.types import Row
 
@@ -38,23 +39,34 @@ def check_functions(settings: Mapping[str, Any]) -> None:
         functions = known_functions(settings["functions"])
         for label in settings["labels"]:
             check_template(label, functions)
+            if len(template_in(label)) != 1:
+                raise ValueError(
+                    f"{label[:60]!r} is not the template of one call; build the bundle again"
+                )
     except ValueError as error:
         raise BundleError(f"{where}: {error}") from None
     need_extra(functions.values())
 
 
 def with_calls(
-    answer: Extraction, template_p: float, text: str, settings: Mapping[str, Any]
+    answer: Extraction, segments: Sequence[FoundSpan], text: str, settings: Mapping[str, Any]
 ) -> Extraction:
-    """The answer with its calls. It abstains where one of them is not valid, or where a span
-    belongs to none. template_p: how likely the answer's template is."""
+    """The answer with its calls. It abstains where one of them is not valid, where a span
+    belongs to none, or where there are too many. segments: the words that ask for each."""
     functions = known_functions(settings["functions"])
-    found = filled(answer.text_label, [span[:3] for span in answer.spans], text, functions)
+    spans = [span[:3] for span in answer.spans]
+    found = filled(answer.text_label, spans, text, functions)
+    owners = owners_of(spans, [segment[:3] for segment in segments])
+    owned = filled(answer.text_label, spans, text, functions, owners=owners) if segments else found
+    if owned.whole and owned.calls != found.calls:
+        found, label = owned, name_of(answer.text_label, spans, owners=owners)
+        answer = replace(answer, label=label)
     calls = tuple(
-        Call(name, arguments, template_p * prod(answer.spans[i].score for i in spans))
-        for name, arguments, spans in found.calls
+        Call(name, arguments, segments[part].score * prod(answer.spans[i].score for i in spans))
+        for name, arguments, spans, part in found.calls
     )
-    return replace(answer, calls=calls, abstained=answer.abstained or not found.whole)
+    whole = found.whole and len(segments) <= MAX_CALLS
+    return replace(answer, calls=calls, abstained=answer.abstained or not whole)
 
 
 def on_day(answer: Prediction, settings: Mapping[str, Any], day: date) -> Prediction:
@@ -62,8 +74,7 @@ def on_day(answer: Prediction, settings: Mapping[str, Any], day: date) -> Predic
     without calls is given back as it is."""
     if not isinstance(answer, Extraction) or answer.calls is None:
         return answer
-    functions, spans = known_functions(settings["functions"]), [span[:3] for span in answer.spans]
-    found = filled(answer.text_label, spans, answer.text, functions, day)
+    found = _filled(answer.label, answer.text, known_functions(settings["functions"]), day)
     if len(found.calls) != len(answer.calls):  # what abstained does not get better by a date
         return answer
     pairs = zip(answer.calls, found.calls, strict=True)
@@ -123,6 +134,6 @@ def _counted(
     return right, counts[0], counts[1], counts[2]
 
 
-def _filled(label: str | None, text: str, functions: Functions) -> Filled:
-    annotation = annotation_in(label)
-    return filled(annotation.label, annotation.spans, text, functions)
+def _filled(label: str | None, text: str, functions: Functions, day: date | None = None) -> Filled:
+    found = annotation_in(label)
+    return filled(found.label, found.spans, text, functions, day, found.owners)

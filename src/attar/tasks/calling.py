@@ -35,11 +35,12 @@ class Part(NamedTuple):
 
 
 class FilledCall(NamedTuple):
-    """spans: the numbers of those that its arguments came from."""
+    """spans: the numbers of those that its arguments came from. part: that of the template."""
 
     name: str
     arguments: Mapping[str, Any]
     spans: tuple[int, ...] = ()
+    part: int = 0
 
 
 class Filled(NamedTuple):
@@ -102,17 +103,22 @@ def filled(
     text: str,
     functions: Functions,
     reference: date | None = None,
+    owners: Sequence[int] | None = None,
 ) -> Filled:
-    """The calls of a text. spans: in the order of the text. reference: see `normalized`.
+    """The calls of a text. spans: in the order of the text. reference: see `normalized`. owners:
+    the number of the call that each span goes to.
 
-    A span goes to the call that took the last one, if it has that argument and lacks it yet;
-    else to the next call that does, else to one before: arguments of a call stand together.
+    Without owners a span goes to the call that took the last one, if it has that argument and
+    lacks it yet; else to the next call that does, else to one before: arguments of a call stand
+    together.
     """
     parts = () if template is None else template_in(template)
     made = [_Making(part, functions) for part in parts]
     at, whole = 0, True
     for number, (start, end, label) in enumerate(spans):
         order = [*range(at, len(made)), *range(at - 1, -1, -1)]
+        if owners is not None:
+            order = [owners[number]]
         taker = next((i for i in order if made[i].lacks(label)), None)
         if taker is None:
             whole = False
@@ -129,7 +135,9 @@ def filled(
             one.arguments[label] = _own(holder.arguments[label])
             one.spans += [n for n in holder.spans if spans[n][2] == label]
     calls = [
-        FilledCall(one.part.name, one.arguments, tuple(one.spans)) for one in made if one.valid()
+        FilledCall(one.part.name, one.arguments, tuple(one.spans), number)
+        for number, one in enumerate(made)
+        if one.valid()
     ]
     return Filled(tuple(calls), whole and len(calls) == len(made))
 

@@ -2,7 +2,9 @@
 
 The model has columns for the labels of texts and for tags of words (`tasks.tagging`): its
 logits say both at every place, the whole text's first and then each word's
-(`tasks.words`). Tags are decoded to the likeliest that make spans.
+(`tasks.words`). Tags are decoded to the likeliest that make spans. Where texts ask for function
+calls, a second layer of tags has columns in place of the labels of texts: which words ask for
+which call (`tasks.segments`).
 
 A row's label, and an answer's, is the name of its annotation (`tasks.annotations`).
 "Right" therefore means that label and spans are exactly the gold ones; F1 looks inside.
@@ -27,7 +29,6 @@ from attar.predictions import (
     Alternative,
     Call,
     Extraction,
-    FoundSpan,
     Prediction,
 )
 from attar.tasks.annotations import Annotation, annotation_in, name_of
@@ -40,22 +41,32 @@ from attar.tasks.call_answers import (
 )
 from attar.tasks.calling import filled
 from attar.tasks.functions import Functions
+from attar.tasks.layers import (
+    OF_CALLS,
+    OF_TEXT,
+    Floats,
+    found_in,
+    labels_of_columns,
+    log_softmax,
+    of_most_words,
+    tags_for,
+    with_unread,
+)
+from attar.tasks.segments import OPEN, parts_in, segment_tags, together
 from attar.tasks.shared import check_scores, groups_of, ratio, weighted_f1
-from attar.tasks.tagging import likeliest, spans_of, tags_of
+from attar.tasks.tagging import tags_of
 from attar.tasks.words import places, words_of
 from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
-OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
-OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"
 NO_CALLS = "none of the functions"
 NOTHING, OTHER_EDGES = "(nothing)", "(other edges)"  # in tables of what stands for what
 LEAST = 1e-12
-Floats = NDArray[np.float64]
 
 
 class Extract:
     """The task "extract". functions: those that texts may ask for, by name; a text's label is
-    then the template of its calls (`tasks.calling`)."""
+    then the template of its calls (`tasks.calling`), and what is learned are those of single
+    calls."""
 
     name = "extract"
     gold_kind: GoldKind = "spans"
@@ -90,13 +101,21 @@ class Extract:
         for row in rows:
             if row.label is None:
                 raise DataError(f"{row.place}: the spans are missing; write [] for none")
-        if self.functions is None and not any(annotation_in(row.label).spans for row in rows):
+        named = [annotation_in(row.label) for row in rows]
+        if self.functions is None and not any(one.spans for one in named):
             raise DataError(f"{rows[0].file}: none of the {len(rows)} rows has a span")
+        if self.functions is not None and not any(parts_in(one.label) for one in named):
+            raise DataError(
+                f"{rows[0].file}: none of the {len(rows)} rows calls a function. Add rows that do."
+            )
 
     def labels_of(self, label: str | None) -> tuple[str, ...]:
-        """The label of the text and those of its spans, each once."""
+        """The label of the text, or the templates of its single calls, and those of its spans,
+        each once."""
         found = annotation_in(label)
-        of_text = () if found.label is None else (found.label,)
+        of_text: tuple[str, ...] = () if found.label is None else (found.label,)
+        if self.functions is not None:
+            of_text = parts_in(found.label) or of_text
         return tuple(dict.fromkeys((*of_text, *(span.label for span in found.spans))))
 
     def shown(self, label: str | None, text: str) -> str | None:
@@ -105,7 +124,9 @@ class Extract:
             return None
         found = annotation_in(label)
         if self.functions is not None:
-            calls = filled(found.label, found.spans, text, self.functions).calls
+            calls = filled(
+                found.label, found.spans, text, self.functions, owners=found.owners
+            ).calls
             return ", ".join(Call(*call[:2], 1.0).shown for call in calls) or NO_CALLS
         spans = ", ".join(f"{text[s.start : s.end]} [{s.label}]" for s in found.spans)
         return f"{found.label}: {spans or NOTHING}" if found.label is not None else spans or NOTHING
@@ -126,32 +147,45 @@ class Extract:
         return pairs
 
     def targets(self, rows: Sequence[Row], out_of_scope: str | None) -> tuple[str, ...]:
-        """Columns of texts' labels, sorted, then the tags."""
+        """Columns of texts' labels, sorted, then the tags; with functions the tags of spans and
+        those of calls."""
         if out_of_scope is not None:
             raise DataError(
                 f"[data] out_of_scope = {out_of_scope!r}: the task extract has no such label. "
                 "A text without anything to extract has an empty list of spans."
             )
         annotations = [annotation_in(row.label) for row in rows]
-        of_texts = sorted({a.label for a in annotations if a.label is not None})
         of_spans = sorted({span.label for a in annotations for span in a.spans})
-        if not of_spans and self.functions is None:
+        if self.functions is not None:
+            of_calls = sorted({part for a in annotations for part in parts_in(a.label)})
+            return (*tags_for(of_spans), *(OF_CALLS + tag for tag in tags_for(of_calls)))
+        of_texts = sorted({a.label for a in annotations if a.label is not None})
+        if not of_spans:
             raise DataError("no row has a span; there is nothing to extract")
-        tags = [tag + label for label in of_spans for tag in (BEGIN, INSIDE)]
-        return (*(OF_TEXT + label for label in of_texts), OUTSIDE, *tags)
+        return (*(OF_TEXT + label for label in of_texts), *tags_for(of_spans))
 
     def gold(self, rows: Sequence[Row], targets: Sequence[str]) -> NDArray[np.int64]:
-        """The column of the text and of each word, (rows, 1 + words); -1 where there is none."""
-        of_texts, of_spans = _labels_in(targets)
-        index = {label: i for i, label in enumerate(of_texts)}
+        """The column of the text and of each word, (rows, 1 + words); -1 where there is none.
+        With functions the columns of both layers, (rows, 1 + words, 2), and of a text that of
+        most of its words, where it asks for one call at most."""
+        of_texts, of_spans = labels_of_columns(targets)
         words = [words_of(row.text) for row in rows]
-        found = np.full((len(rows), 1 + max(map(len, words), default=0)), -1, np.int64)
+        places = 1 + max(map(len, words), default=0)
+        found = np.full((len(rows), places, 1 if self.functions is None else 2), -1, np.int64)
+        index = {label: i for i, label in enumerate(of_texts)}
+        before, after = len(of_texts), 1 + 2 * len(of_spans)
         for i, (row, its) in enumerate(zip(rows, words, strict=True)):
-            annotation = annotation_in(row.label)
-            found[i, 0] = index.get(annotation.label or "", -1)
-            tags = tags_of(its, annotation.spans, of_spans)
-            found[i, 1 : 1 + len(its)] = np.array(tags, np.int64) + len(of_texts)
-        return found
+            annotation, own = annotation_in(row.label), slice(1, 1 + len(its))
+            tags = np.array(tags_of(its, annotation.spans, of_spans), np.int64)
+            if self.functions is None:
+                found[i, 0, 0] = index.get(annotation.label or "", -1)
+                found[i, own, 0] = tags + before
+                continue
+            found[i, own, 0] = tags
+            calls = segment_tags(row.text, its, annotation, of_texts, self.functions)
+            found[i, own, 1] = [OPEN if tag == OPEN else after + tag for tag in calls]
+            found[i, 0, 1] = of_most_words(parts_in(annotation.label), index, after)
+        return found[..., 0] if self.functions is None else found
 
     def settings(
         self,
@@ -161,8 +195,9 @@ class Extract:
         temperature: float = 1.0,
         acceptance: str = "probability",
     ) -> dict[str, Any]:
-        """The manifest's `task_settings`; labels: of texts; span_labels: of spans."""
-        of_texts, of_spans = _labels_in(targets)
+        """The manifest's `task_settings`; labels: of texts, with functions the templates of single
+        calls; span_labels: of spans."""
+        of_texts, of_spans = labels_of_columns(targets)
         tools = [dict(function.source) for function in (self.functions or {}).values()]
         return {
             **({"functions": tools} if tools else {}),
@@ -204,37 +239,30 @@ class Extract:
         where the model knows functions from `texts` (batch,)."""
         settings = manifest["task_settings"]
         labels, threshold = settings["labels"], settings["threshold"]
-        of_text, of_words = self._log_p(outputs, settings)
-        paths = likeliest(of_words)
-        path_p = np.take_along_axis(of_words, paths[..., None], axis=2)[..., 0]
-        scores = np.exp(path_p.sum(axis=1) + (of_text.max(axis=1) if labels else 0.0)).tolist()
-        order = np.argsort(-of_text, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1].tolist()
+        calls = settings.get("functions") is not None
+        of_text, of_words, of_calls = self._log_p(outputs, settings)
         words = outputs["words"].tolist()
+        spans, spans_p = found_in(of_words, words, settings["span_labels"])
+        segments, asked_p = found_in(of_calls, words, labels if calls else (), alike=True)
+        best = of_text.max(axis=1) if of_text.shape[1] else asked_p
+        order = np.argsort(-of_text, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1].tolist()
         answers: list[Prediction] = []
-        for i, score in enumerate(scores):
+        for i, score in enumerate(np.exp(spans_p + best).tolist()):
             ranked = [Alternative(labels[j], float(np.exp(of_text[i, j]))) for j in order[i]]
-            spans = tuple(
-                FoundSpan(
-                    words[i][first][0],
-                    words[i][after - 1][1],
-                    settings["span_labels"][label],
-                    float(np.exp(path_p[i, first:after].sum())),
-                )
-                for first, after, label in spans_of(paths[i].tolist())
-            )
             of_the_text = ranked[0].label if ranked else None
+            if calls:
+                of_the_text = together([one.label for one in segments[i]])
             answer = Extraction(
-                label=name_of(of_the_text, [span[:3] for span in spans]),
+                label=name_of(of_the_text, [span[:3] for span in spans[i]]),
                 score=score,
                 abstained=threshold is not None and score < threshold,
                 alternatives=tuple(ranked[1:]),
                 text_label=of_the_text,
-                text_score=ranked[0].score if ranked else None,
-                spans=spans,
+                text_score=None if of_the_text is None else float(np.exp(best[i])),
+                spans=spans[i],
             )
-            if settings.get("functions") is not None:
-                sure = float(np.exp(of_text[i].max()))
-                answer = with_calls(answer, sure, outputs["texts"][i], settings)
+            if calls:
+                answer = with_calls(answer, segments[i], outputs["texts"][i], settings)
             answers.append(answer)
         return answers
 
@@ -248,17 +276,25 @@ class Extract:
         """Of the gold label and the gold tags, summed over the words that were read."""
         if not rows:
             return float("nan")
-        of_text, of_words = self._log_p(outputs, settings)
-        columns = [OF_TEXT + label for label in settings["labels"]]
-        tags = [tag + s for s in settings["span_labels"] for tag in (BEGIN, INSIDE)]
-        gold = self.gold(rows, (*columns, OUTSIDE, *tags))
-        total = 0.0
-        known = np.flatnonzero(gold[:, 0] >= 0)
-        total -= float(of_text[known, gold[known, 0]].sum())
-        # Not of words that were cut off: their tag is no answer of the model.
-        read = np.isfinite(of_words[..., 1])
-        i, word = np.nonzero((gold[:, 1 : 1 + of_words.shape[1]] >= 0) & read)
-        total -= float(of_words[i, word, gold[i, 1 + word] - len(columns)].sum())
+        of_text, of_words, of_calls = self._log_p(outputs, settings)
+        labels = settings["labels"]
+        tags = tags_for(settings["span_labels"])
+        names = (*(OF_TEXT + label for label in labels), *tags)
+        if settings.get("functions") is not None:
+            names = (*tags, *(OF_CALLS + tag for tag in tags_for(labels)))
+        gold = self.gold(rows, names)
+        width = of_text.shape[1]
+        total, layers = 0.0, [(of_words, gold, width)]
+        if gold.ndim == 3:
+            layers = [(of_words, gold[..., 0], 0), (of_calls, gold[..., 1], len(tags))]
+        else:
+            known = np.flatnonzero(gold[:, 0] >= 0)
+            total -= float(of_text[known, gold[known, 0]].sum())
+        for log_p, column, before in layers:
+            # Not of words that were cut off: their tag is no answer of the model.
+            read = np.isfinite(log_p[..., -1])
+            i, word = np.nonzero((column[:, 1 : 1 + log_p.shape[1]] >= 0) & read)
+            total -= float(log_p[i, word, column[i, 1 + word] - before].sum())
         return total / len(rows)
 
     def mean(self, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -338,41 +374,33 @@ class Extract:
         counts = Counter(row.label for row in rows)
         return max(counts.values()) / len(rows) if rows else float("nan")
 
-    def _log_p(self, outputs: Outputs, settings: Mapping[str, Any]) -> tuple[Floats, Floats]:
-        """Of the text's labels (batch, labels) and of the words' tags (batch, words, tags);
-        where there is no word, or the text was cut before it, O is certain."""
+    def _log_p(
+        self, outputs: Outputs, settings: Mapping[str, Any]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Of the text's labels (batch, labels), of the words' tags (batch, words, tags), and of
+        their tags in the layer of calls; where there is no word, or the text was cut before it,
+        O is certain. What a model has not is of width 0."""
         labels, tags = len(settings["labels"]), 1 + 2 * len(settings["span_labels"])
+        calls = 0
+        if settings.get("functions") is not None:
+            labels, calls = 0, 1 + 2 * labels
         logits, words = outputs.get("logits"), outputs.get("words")
-        if logits is None or logits.ndim != 3 or logits.shape[2] != labels + tags:
+        if logits is None or logits.ndim != 3 or logits.shape[2] != labels + tags + calls:
             shape = None if logits is None else logits.shape
             raise BundleError(
-                f"the model's output 'logits' has the shape {shape}; the manifest's labels "
-                f"need (batch, words, {labels + tags}). The bundle was put together wrongly."
+                f"the model's output 'logits' has the shape {shape}; the manifest's labels need "
+                f"(batch, words, {labels + tags + calls}). The bundle was put together wrongly."
             )
         if words is None or words.shape[:2] != (len(logits), logits.shape[1] - 1):
             raise BundleError("the model's output 'logits' does not fit the words of the texts")
         warm = logits.astype(np.float64) / settings["temperature"]
         if not np.isfinite(warm[:, 0]).all():
             raise BundleError("the model's output 'logits' holds values that are not numbers")
-        of_words = _log_softmax(warm[:, 1:, labels:])
-        unread = np.isnan(of_words[..., 0])
-        of_words[unread] = -np.inf
-        of_words[unread, 0] = 0.0
-        return _log_softmax(warm[:, 0, :labels]), of_words
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    if not logits.shape[-1]:
-        return logits
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return found
-
-
-def _labels_in(targets: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Labels of texts and of spans, from the names of the columns."""
-    of_texts = [name.removeprefix(OF_TEXT) for name in targets if name.startswith(OF_TEXT)]
-    return of_texts, [name.removeprefix(BEGIN) for name in targets if name.startswith(BEGIN)]
+        of_words, of_calls = (
+            with_unread(log_softmax(layer))
+            for layer in np.split(warm[:, 1:, labels:], [tags], axis=2)
+        )
+        return log_softmax(warm[:, 0, :labels]), of_words, of_calls
 
 
 def _always(manifest: Mapping[str, Any]) -> dict[str, Any]:

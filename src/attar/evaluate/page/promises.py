@@ -41,7 +41,7 @@ def headline(report: Mapping[str, Any]) -> Html:
     about = [
         report.get("task"),
         f"{len(functions)} functions" if functions else None,
-        f"{len(labels)} {'templates of calls' if functions else 'labels'}" if labels else None,
+        f"{len(labels)} {'kinds of calls' if functions else 'labels'}" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
         f"{report['documents']:,} documents" if report.get("documents") else None,
         f"{len(sections)} sections" if sections and len(sections) > 1 else None,

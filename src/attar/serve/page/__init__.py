@@ -211,10 +211,10 @@ async def _asked_of(
     if served.marking is None:
         label = await large.label(text, served.all_labels, served.gives_sets)
         return {"label": label, "note": None}
-    (of_text, spans), calls = await large.mark(text, served.marking)
-    parts = [{**span._asdict(), "text": text[span.start : span.end]} for span in spans]
+    annotation, calls = await large.mark(text, served.marking)
+    parts = [{**s._asdict(), "text": text[s.start : s.end]} for s in annotation.spans]
     called = None if calls is None else [{"name": n, "arguments": a} for n, a in calls]
-    return {"label": of_text, "spans": parts, "calls": called, "note": None}
+    return {"label": annotation.label, "spans": parts, "calls": called, "note": None}
 
 
 def _counting(large: LargeModel, paid: list[float]) -> LargeModel:

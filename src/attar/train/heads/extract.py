@@ -16,19 +16,22 @@ class ExtractHead(ClassifyHead):
 
     Losses count the text once and its words, as a mean over all of the batch, once. Labels
     of texts and tags of words share one softmax, in which either learns to leave the other's
-    columns alone.
+    columns alone. So do two layers of tags: what is learned at a word is half of either, and
+    how the columns of one layer share its half is what the layer says.
     """
 
     @staticmethod
     def gold_loss(logits: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy; target (batch, 1 + words) holds columns, -1 where nobody knows."""
+        """Cross-entropy; target (batch, 1 + words) holds columns, -1 where nobody knows. With
+        a third axis, of layers, the sum over them."""
         width = min(target.shape[1], logits.shape[1])
-        target, logits = target[:, :width], logits[:, :width]
-        known = (target >= 0) & ~logits[..., 0].isnan()
-        loss = logits[known].sum() * 0.0
-        for places in _text_and_words(known):
-            if bool(places.any()):
-                loss = loss + functional.cross_entropy(logits[places], target[places])
+        logits = logits[:, :width]
+        loss = logits[~logits.isnan()].sum() * 0.0
+        for column in target[:, :width].reshape(*target[:, :width].shape[:2], -1).unbind(-1):
+            known = (column >= 0) & ~logits[..., 0].isnan()
+            for places in _text_and_words(known):
+                if bool(places.any()):
+                    loss = loss + functional.cross_entropy(logits[places], column[places])
         return loss
 
     @staticmethod

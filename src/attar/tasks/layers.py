@@ -1,0 +1,99 @@
+"""Layers of tags over words: the names of their columns, and what they say of a text.
+
+A model of the task extract has a layer for spans and, where texts ask for function calls, one
+more for these (`tasks.segments`); `tasks.tagging` knows what makes tags spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attar.predictions import FoundSpan
+from attar.tasks.tagging import begin, likeliest, spans_of
+
+OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
+OF_CALLS = "call: "  # before a tag of the layer of calls
+OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"
+Floats = NDArray[np.float64]
+
+
+def tags_for(labels: Sequence[str]) -> list[str]:
+    """The names of a layer's tags, in the order of `tasks.tagging`."""
+    return [OUTSIDE, *(tag + label for label in labels for tag in (BEGIN, INSIDE))]
+
+
+def labels_of_columns(targets: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Labels of texts, with functions the templates of calls, and of spans, from the names of
+    the columns."""
+    before = (OF_TEXT, OF_CALLS + BEGIN)
+    of_texts = [name.split(one, 1)[1] for name in targets for one in before if name.startswith(one)]
+    return of_texts, [name.removeprefix(BEGIN) for name in targets if name.startswith(BEGIN)]
+
+
+def of_most_words(parts: Sequence[str], index: Mapping[str, int], after: int) -> int:
+    """The column of the layer of calls, which begins `after` others, that fits a text as a
+    whole; -1 where there is none."""
+    if not parts:
+        return after
+    return after + begin(index[parts[0]]) + 1 if len(parts) == 1 and parts[0] in index else -1
+
+
+def found_in(
+    log_p: Floats,
+    words: Sequence[Sequence[Sequence[int]]],
+    labels: Sequence[str],
+    alike: bool = False,
+) -> tuple[list[tuple[FoundSpan, ...]], Floats]:
+    """The spans of each text in one layer of tags, and the log-probability of all of its tags.
+
+    alike: words of a span, and those in none, say the same thing each: their probabilities are
+    no product but a geometric mean, which is far better calibrated (docs/experiments.md).
+    """
+    total = np.zeros(len(log_p))
+    if not log_p.shape[2]:
+        return [()] * len(log_p), total
+    paths = likeliest(log_p)
+    path_p = np.take_along_axis(log_p, paths[..., None], axis=2)[..., 0]
+    read = np.isfinite(log_p[..., -1])
+    found = []
+    for i, path in enumerate(paths.tolist()):
+        own = path_p[i]
+        spans = [
+            (
+                first,
+                after,
+                label,
+                float(own[first:after].mean() if alike else own[first:after].sum()),
+            )
+            for first, after, label in spans_of(path)
+        ]
+        outside = own[read[i] & (paths[i] == 0)]
+        of_none = outside.sum() / (max(len(outside), 1) if alike else 1)
+        total[i] = of_none + sum(p for *_, p in spans)
+        found.append(
+            tuple(
+                FoundSpan(words[i][a][0], words[i][b - 1][1], labels[n], float(np.exp(p)))
+                for a, b, n, p in spans
+            )
+        )
+    return found, total
+
+
+def with_unread(log_p: Floats) -> Floats:
+    """Of tags, with O where nothing was read."""
+    if log_p.shape[-1]:
+        unread = np.isnan(log_p[..., 0])
+        log_p[unread] = -np.inf
+        log_p[unread, 0] = 0.0
+    return log_p
+
+
+def log_softmax(logits: Floats) -> Floats:
+    if not logits.shape[-1]:
+        return logits
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    found: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return found
