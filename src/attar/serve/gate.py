@@ -58,7 +58,8 @@ class Bucket:
 
 class Gate:
     """keys: none lets everybody in. log_requests: a line for each request. pulse: of the loop;
-    where it is pressed, requests are refused before anything else is done for them."""
+    where it is pressed while others are being answered, requests are refused before anything
+    else is done for them. (A loop that nobody presses is late where the machine is.)"""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._pulse = pulse
+        self._inside = 0  # requests
         self._metering = metering
         self._open = open_paths
         self._log = log_requests
@@ -86,7 +88,8 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if self._pulse is not None and self._pulse.pressed and scope["path"] not in self._open:
+        pressed = self._inside and self._pulse is not None and self._pulse.pressed
+        if pressed and scope["path"] not in self._open:
             await self._turn_away(scope, receive, send)
             return
         started = time.perf_counter()
@@ -109,6 +112,7 @@ class Gate:
             await send(message)
 
         name = None
+        self._inside += scope["type"] == "http"
         try:
             try:
                 name = self._admitted(scope, headers)
@@ -130,6 +134,7 @@ class Gate:
                 log("error", request_id=request_id, kind=type(error).__name__, at=_place(error))
                 await _fail(scope, noting, begun)
         finally:
+            self._inside -= scope["type"] == "http"
             seconds = time.perf_counter() - started
             route = _template(scope)
             self._metering.request(route, status, seconds if scope["type"] == "http" else None)
