@@ -50,21 +50,26 @@ _SCORED = {
 }
 
 
-_SPANS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "text": {"type": "string"},
-            "label": {"type": "string"},
-            "start": {"type": "integer", "description": "In code points."},
-            "end": {"type": "integer", "description": "Not included."},
-            "score": _SCORE,
+def _parts(kind: str, description: str) -> dict[str, Any]:
+    """Parts of a text. kind: what the field is called that says what each is."""
+    return {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "text": {"type": "string"},
+                kind: {"type": "string"},
+                "start": {"type": "integer", "description": "In code points."},
+                "end": {"type": "integer", "description": "Not included."},
+                "score": _SCORE,
+            },
+            "required": ["text", kind, "start", "end", "score"],
         },
-        "required": ["text", "label", "start", "end", "score"],
-    },
-    "description": "Parts of the text, in order.",
-}
+        "description": description,
+    }
+
+
+_SPANS = _parts("label", "Parts of the text, in order.")
 _CALLS = {
     "type": "array",
     "items": {
@@ -109,21 +114,7 @@ _SUMMED = {
         "additionalProperties": {"type": "string"},
         "description": "The summary by section.",
     },
-    "sentences": {
-        "type": "array",
-        "items": {
-            "type": "object",
-            "properties": {
-                "text": {"type": "string"},
-                "section": {"type": "string"},
-                "start": {"type": "integer", "description": "In code points."},
-                "end": {"type": "integer", "description": "Not included."},
-                "score": _SCORE,
-            },
-            "required": ["text", "section", "start", "end", "score"],
-        },
-        "description": "Its sentences, as they stand in the document.",
-    },
+    "sentences": _parts("section", "Its sentences, as they stand in the document."),
 }
 
 

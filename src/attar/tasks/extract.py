@@ -31,7 +31,7 @@ from attar.predictions import (
     Extraction,
     Prediction,
 )
-from attar.tasks.annotations import Annotation, annotation_in, name_of
+from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.call_answers import (
     CALL_METRICS,
     call_evidence,
@@ -54,6 +54,7 @@ from attar.tasks.layers import (
 )
 from attar.tasks.segments import OPEN, parts_in, segment_tags, together
 from attar.tasks.shared import check_scores, groups_of, ratio, weighted_f1
+from attar.tasks.span_counts import counts, evidence_by_label, labels_right
 from attar.tasks.tagging import tags_of
 from attar.tasks.words import places, words_of
 from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
@@ -318,8 +319,8 @@ class Extract:
     ) -> dict[str, float]:
         """Point estimates; NaN where undefined. Spans count as found where start, end and label
         are the gold ones. exact: share of the rows with exactly the gold label and spans."""
-        found, given, gold = _counts(rows, answers)
-        labeled, right = _labels_right(rows, answers)
+        found, given, gold = counts(rows, answers)
+        labeled, right = labels_right(rows, answers)
         exact = [a.label == row.label for a, row in zip(answers, rows, strict=True)]
         hits = float(found.sum())
         return {
@@ -345,7 +346,7 @@ class Extract:
         given; `retained` and `error_when_answering` are about exact answers."""
         if not rows:
             return {}
-        found, given, gold = _counts(rows, answers)
+        found, given, gold = counts(rows, answers)
         groups = groups_of(rows)
         right = np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
         answered = np.array([not answer.abstained for answer in answers], bool)
@@ -360,8 +361,8 @@ class Extract:
             "handover": share(~answered, everywhere),
             "error_when_answering": share(~right, answered),
         }
-        evidence |= call_evidence(rows, answers, self.functions) | _evidence_by_label(rows, answers)
-        labeled, label_right = _labels_right(rows, answers)
+        evidence |= call_evidence(rows, answers, self.functions) | evidence_by_label(rows, answers)
+        labeled, label_right = labels_right(rows, answers)
         if labeled.any():
             evidence["accuracy"] = share(label_right, labeled)
         if teacher is not None:
@@ -405,45 +406,6 @@ class Extract:
 
 def _always(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"task_settings": {**manifest["task_settings"], "threshold": None}}
-
-
-def _counts(
-    rows: Sequence[Row], answers: Sequence[Prediction]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Spans found rightly, given, and gold, of each row, (rows,)."""
-    counts = np.zeros((3, len(rows)), np.int64)
-    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-        gold, given = annotation_in(row.label).spans, annotation_in(answer.label).spans
-        counts[:, i] = len(set(gold) & set(given)), len(given), len(gold)
-    return counts[0], counts[1], counts[2]
-
-
-def _evidence_by_label(rows: Sequence[Row], answers: Sequence[Prediction]) -> dict[str, Evidence]:
-    """Of each label's spans, gold and given: which are in the other. Those of one text, or of one
-    group of texts, are no evidence of their own."""
-    groups = groups_of(rows)
-    found: dict[str, tuple[list[bool], list[int]]] = {}
-    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-        gold, given = annotation_in(row.label).spans, annotation_in(answer.label).spans
-        for metric, spans, others in (("recall", gold, given), ("precision", given, gold)):
-            for span in spans:
-                hits, owners = found.setdefault(f"{metric} of {span.label}", ([], []))
-                hits.append(span in others)
-                owners.append(i if groups is None else int(groups[i]))
-    return {
-        name: Proportion(np.array(hits, bool), np.array(owners, np.int64))
-        for name, (hits, owners) in found.items()
-    }
-
-
-def _labels_right(
-    rows: Sequence[Row], answers: Sequence[Prediction]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which rows have a label of the whole text, and which answers have the right one."""
-    gold: list[Annotation] = [annotation_in(row.label) for row in rows]
-    labeled = np.array([one.label is not None for one in gold], bool)
-    right = [annotation_in(a.label).label == g.label for a, g in zip(answers, gold, strict=True)]
-    return labeled, np.array(right, bool)
 
 
 EXTRACT: Task = Extract()

@@ -125,7 +125,7 @@ class Rank:
             return {"hybrid": 0.0}
         known = [row.label if not _outside(row, settings["out_of_scope"]) else None for row in rows]
         gold = np.array(known, object)
-        inside = gold != None  # noqa: E711 (elementwise)
+        inside = np.array([label is not None for label in known], bool)
         figures = {}
         for weight in HYBRID_WEIGHTS:
             ranked, _ = _ranked(outputs, {**settings, "hybrid": weight})
