@@ -58,9 +58,9 @@ def test_batches_stay_within_their_tokens(
     shapes = []
     run = predictor._engine.run
 
-    def spy(input_ids: Any, mask: Any) -> Any:
+    def spy(input_ids: Any, *others: Any) -> Any:
         shapes.append(input_ids.shape)
-        return run(input_ids, mask)
+        return run(input_ids, *others)
 
     monkeypatch.setattr(predictor._engine, "run", spy)
     predictor(TEXTS * 5)
@@ -78,6 +78,23 @@ def test_embeddings(predictor: Predictor) -> None:
     assert every.shape == (len(TEXTS), 4)
     np.testing.assert_allclose(every[0], one[0], rtol=1e-6)
     assert predictor.embed([]).shape == (0, 4)
+
+
+def test_an_answer_asks_the_engine_for_logits_alone(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    run = predictor._engine.run
+
+    def spy(*arguments: Any) -> Any:
+        given.append(run(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr(predictor._engine, "run", spy)
+    alone, together = predictor(TEXTS[0]), predictor(TEXTS[:2])
+    assert alone == together[0]
+    assert [set(outputs) for outputs in given] == [{"logits"}] * len(given)
+    assert "embedding" in predictor.outputs(TEXTS[:1])
 
 
 def test_no_embeddings_without_the_capability(make_bundle: Make) -> None:

@@ -90,7 +90,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "model": st.sampled_from(["tiny", "tiny", "tiny", "other"]) | texts,
     "text": texts,
     "texts": st.lists(texts, max_size=3),
-    "label": texts,
+    "label": st.just("refund") | texts,
     "spans": st.lists(span, max_size=2),
     "summary": texts | st.dictionaries(texts, texts, max_size=2),
     "words": st.integers(0, 9),

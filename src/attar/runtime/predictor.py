@@ -80,6 +80,8 @@ class Predictor:
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
             outputs = self._run([self._reader.encode("")])
             self._task.decode(outputs, self.manifest)
+            # Distances are those of embeddings.
+            self._answers_from = self._reader.answers_from if self._distance is None else None
         except RecipeError as error:  # a name that no registry has
             raise BundleError(f"{self._where}: {error} Upgrade: pip install -U attar") from None
         except BundleError as error:
@@ -217,14 +219,14 @@ class Predictor:
         if len(encoded) == 1:  # as most requests of a server: nothing to sort
             return self._answers_of(encoded)
         answers: dict[int, Prediction] = {}
-        for chosen, outputs in self._batches(encoded):
+        for chosen, outputs in self._batches(encoded, self._answers_from):
             decoded = self._decoded(outputs, [encoded[p] for p in chosen])
             answers.update(zip(chosen, decoded, strict=True))
         return [answers[position] for position in range(len(encoded))]
 
     def _answers_of(self, rows: Sequence[Ids]) -> list[Prediction]:
         """Of rows that run together."""
-        return self._decoded(self._run(rows), rows)
+        return self._decoded(self._run(rows, self._answers_from), rows)
 
     def _decoded(self, outputs: Outputs, rows: Sequence[Ids]) -> list[Prediction]:
         return self._reader.shown(self._task.decode(outputs, self.manifest), rows)
@@ -240,20 +242,22 @@ class Predictor:
             encoded.append((encode or self._reader.encode)(text))
         return encoded
 
-    def _batches(self, encoded: Sequence[Ids]) -> Iterator[tuple[list[int], Outputs]]:
+    def _batches(
+        self, encoded: Sequence[Ids], names: Sequence[str] | None = None
+    ) -> Iterator[tuple[list[int], Outputs]]:
         """Run everything, shortest first; yields positions in `encoded` and their outputs."""
         batch: list[int] = []
         for position in sorted(range(len(encoded)), key=lambda p: len(encoded[p])):
             full = len(encoded[position]) * (len(batch) + 1) > self._batch_tokens
             if batch and (full or self._reader.alone):
-                yield batch, self._run([encoded[p] for p in batch])
+                yield batch, self._run([encoded[p] for p in batch], names)
                 batch = []
             batch.append(position)
         if batch:
-            yield batch, self._run([encoded[p] for p in batch])
+            yield batch, self._run([encoded[p] for p in batch], names)
 
-    def _run(self, rows: Sequence[Ids]) -> Outputs:
-        outputs = self._reader.run(rows)
+    def _run(self, rows: Sequence[Ids], names: Sequence[str] | None = None) -> Outputs:
+        outputs = self._reader.run(rows, names)
         if self._distance is None:
             return outputs
         if "embedding" not in outputs:

@@ -37,10 +37,12 @@ Ids = list[int]
 class TextReader:
     """Whole texts. pad: the id of padding; size: tokens of a window; most: windows of a text.
 
-    alone: whether each text runs by itself, whatever else is asked.
+    alone: whether each text runs by itself, whatever else is asked. answers_from: the outputs of
+    the engine that an answer is decoded from; the others cost time that nobody asked for.
     """
 
     alone = False
+    answers_from: Sequence[str] = ("logits",)
 
     def __init__(
         self, tokenizer: Tokenizer, engine: Engine, pad: int, size: int, most: int = 1
@@ -55,14 +57,15 @@ class TextReader:
     #: For those that want embeddings alone.
     encode_to_embed = encode
 
-    def run(self, rows: Sequence[Ids]) -> Outputs:
-        """The outputs of texts that run together, each (texts, …)."""
+    def run(self, rows: Sequence[Ids], names: Sequence[str] | None = None) -> Outputs:
+        """The outputs of texts that run together, each (texts, …). names: of the engine's outputs,
+        all by default."""
         if max(map(len, rows)) <= self._size:
-            return self._run_windows(rows)
+            return self._run_windows(rows, names)
         windows = [(i, window) for i, ids in enumerate(rows) for window in cut(ids, self._size)]
         owner = np.array([i for i, _ in windows], dtype=np.int64)
         tokens = np.array([len(window) for _, window in windows], dtype=np.int64)
-        outputs = self._run_windows([window for _, window in windows])
+        outputs = self._run_windows([window for _, window in windows], names)
         return {n: self._pooled(n, v, owner, tokens, len(rows)) for n, v in outputs.items()}
 
     def shown(self, answers: list[Prediction], rows: Sequence[Ids]) -> list[Prediction]:
@@ -89,17 +92,17 @@ class TextReader:
         except TypeError:  # half of a surrogate pair, which JSON can carry and UTF-8 cannot
             return self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"))
 
-    def _run_windows(self, rows: Sequence[Ids]) -> Outputs:
+    def _run_windows(self, rows: Sequence[Ids], names: Sequence[str] | None) -> Outputs:
         if len(rows) == 1:
             input_ids = np.array(rows, dtype=np.int64)  # (1, length)
-            return self._engine.run(input_ids, np.ones_like(input_ids))
+            return self._engine.run(input_ids, np.ones_like(input_ids), names)
         length = max(map(len, rows))
         input_ids = np.full((len(rows), length), self._pad, dtype=np.int64)  # (batch, length)
         mask = np.zeros_like(input_ids)
         for i, ids in enumerate(rows):
             input_ids[i, : len(ids)] = ids
             mask[i, : len(ids)] = 1
-        return self._engine.run(input_ids, mask)
+        return self._engine.run(input_ids, mask, names)
 
 
 class WordReader(TextReader):
@@ -113,8 +116,8 @@ class WordReader(TextReader):
 
     encode_to_embed = encode
 
-    def run(self, rows: Sequence[Ids]) -> Outputs:
-        outputs = super().run(rows)
+    def run(self, rows: Sequence[Ids], names: Sequence[str] | None = None) -> Outputs:
+        outputs = super().run(rows, names)
         return {**outputs, **of_words(outputs["logits"], rows, self._size)}
 
     def shown(self, answers: list[Prediction], rows: Sequence[Ids]) -> list[Prediction]:
@@ -135,6 +138,7 @@ class SentenceReader(TextReader):
     beside its document."""
 
     alone = True
+    answers_from = ("logits", "embedding")
 
     def encode(self, text: str) -> Ids:
         text = text[:MAX_CHARACTERS]
@@ -145,9 +149,9 @@ class SentenceReader(TextReader):
 
     encode_to_embed = encode
 
-    def run(self, rows: Sequence[Ids]) -> Outputs:
+    def run(self, rows: Sequence[Ids], names: Sequence[str] | None = None) -> Outputs:
         read = [row for row in rows if isinstance(row, SentenceIds)]
-        return of_sentences([self._run_sentences(row.parts) for row in read], read)
+        return of_sentences([self._run_sentences(row.parts, names) for row in read], read)
 
     def shown(self, answers: list[Prediction], rows: Sequence[Ids]) -> list[Prediction]:
         return _in_texts(answers, rows)
@@ -158,7 +162,7 @@ class SentenceReader(TextReader):
             outputs, dict.fromkeys(("sentences", "logits", "sentence_embeddings"), most)
         )
 
-    def _run_sentences(self, parts: Sequence[Ids]) -> Outputs:
+    def _run_sentences(self, parts: Sequence[Ids], names: Sequence[str] | None) -> Outputs:
         """Of a document's sentences, in order; those of like length run together."""
         found: dict[str, NDArray[Any]] = {}
         order = sorted(range(len(parts)), key=lambda i: len(parts[i]))
@@ -168,7 +172,7 @@ class SentenceReader(TextReader):
             after = len(parts[order[number + 1]]) if number + 1 < len(order) else None
             if after is not None and after * (len(batch) + 1) <= SENTENCE_TOKENS:
                 continue
-            for name, values in self._run_windows([parts[j] for j in batch]).items():
+            for name, values in self._run_windows([parts[j] for j in batch], names).items():
                 if name not in found:
                     found[name] = np.empty((len(parts), *values.shape[1:]), values.dtype)
                 found[name][batch] = values
@@ -190,8 +194,8 @@ class QueryReader(TextReader):
     def encode_to_embed(self, text: str) -> Ids:
         return super().encode(text)  # is not looked for in the index
 
-    def run(self, rows: Sequence[Ids]) -> Outputs:
-        outputs = super().run(rows)
+    def run(self, rows: Sequence[Ids], names: Sequence[str] | None = None) -> Outputs:
+        outputs = super().run(rows, names)
         texts = [row.text for row in rows if isinstance(row, Query)]
         if len(texts) < len(rows):
             return {**outputs, "embedding": unit(outputs["logits"])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,8 +24,14 @@ class Engine(Protocol):
     def load(self, files: Mapping[str, bytes], threads: int) -> None:
         """Take the part's files. Raises BundleError when they cannot be run."""
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> Outputs:
-        """One batch, both inputs (batch, length). Raises BundleError when it fails."""
+    def run(
+        self,
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        names: Sequence[str] | None = None,
+    ) -> Outputs:
+        """One batch, both inputs (batch, length): those outputs of these names that the model
+        has, by default all. Raises BundleError when it fails."""
 
 
 ENGINES: Registry[type[Engine]] = Registry(

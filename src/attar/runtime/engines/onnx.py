@@ -7,7 +7,7 @@ beside them are refused: a bundle must be complete.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -64,13 +64,19 @@ class OnnxEngine:
         self._names = [entry.name for entry in session.get_outputs()]
         self._session = session
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> Outputs:
+    def run(
+        self,
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        names: Sequence[str] | None = None,
+    ) -> Outputs:
         given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        names = self._names if names is None else [n for n in names if n in self._names]
         try:
-            values = self._session.run(self._names, {name: given[name] for name in self._inputs})
+            values = self._session.run(names, {name: given[name] for name in self._inputs})
         except Exception as error:  # as above
             raise BundleError(f"the model cannot be run: {_line(error)}") from error
-        return dict(zip(self._names, values, strict=True))
+        return dict(zip(names, values, strict=True))
 
 
 @cache
