@@ -4,11 +4,14 @@ two of them differ. Where answers come from, and whether they are right, the tas
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 SHOWN_ALTERNATIVES = 3
+
+_WRAPPED = re.compile(r"[ \t]*[\r\n]+[ \t>]*")
 
 
 class Alternative(NamedTuple):
@@ -256,12 +259,26 @@ class Summary(Prediction):
     def named(self) -> tuple[str, ...]:
         return tuple(self.text[s.start : s.end] for s in self.sentences)
 
+    @property
+    def prose(self) -> str:
+        """The sentences one after the other, without the line ends, and the marks of quoting after
+        them, of those that a program of mail has wrapped."""
+        return " ".join(_unwrapped(said) for said in self.named)
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """The prose by section, in the order of the document."""
+        texts: dict[str, str] = {}
+        for one, said in zip(self.sentences, map(_unwrapped, self.named), strict=True):
+            texts[one.label] = f"{texts[one.label]} {said}" if one.label in texts else said
+        return texts
+
     def in_text(self, text: str) -> Prediction:
         return replace(self, text=text)
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {
-            "summary": " ".join(self.named),
+            "summary": self.prose,
             "sentences": [
                 {
                     "start": sentence.start,
@@ -276,10 +293,7 @@ class Summary(Prediction):
             "abstained": self.abstained,
         }
         if self.several:
-            sections: dict[str, list[str]] = {}
-            for sentence, said in zip(self.sentences, self.named, strict=True):
-                sections.setdefault(sentence.label, []).append(said)
-            found["sections"] = {name: " ".join(said) for name, said in sections.items()}
+            found["sections"] = self.sections
         return found
 
     def to_golden(self) -> dict[str, Any]:
@@ -302,6 +316,10 @@ class Summary(Prediction):
 
 def _pairs(found: Iterable[Alternative]) -> list[list[Any]]:
     return [[label, round(score, 6)] for label, score in found]
+
+
+def _unwrapped(said: str) -> str:
+    return _WRAPPED.sub(" ", said)
 
 
 def _score_differs(what: str, score: float, other: Any, tolerance: float) -> str | None:

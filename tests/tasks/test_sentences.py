@@ -37,6 +37,9 @@ def split(text: str) -> list[str]:
         ("Medications: aspirin.\nPlan: rest", ["Medications: aspirin.", "Plan: rest"]),
         ("the line was wrapped by a mail program that cuts\nlines there. Next",
          ["the line was wrapped by a mail program that cuts\nlines there.", "Next"]),
+        ("> the line was wrapped by a mail program that cuts\n> lines there.\n>> Next",
+         ["the line was wrapped by a mail program that cuts\n> lines there.", "Next"]),
+        ("> 5 mg is too much.", ["> 5 mg is too much."]),
         ("short\nlines stay apart", ["short", "lines stay apart"]),
         ("今天下雨。我们在家！好吗？好", ["今天下雨。", "我们在家！", "好吗？", "好"]),
         ("「行きます。」彼は言った。", ["「行きます。」", "彼は言った。"]),
@@ -54,9 +57,52 @@ def test_sentences_of(text: str, sentences: list[str]) -> None:
     assert split(text) == sentences
 
 
+THREAD = """\
+From: Anna Berg
+Sent: Monday
+Subject: Re: AW: No paper
+Date: Friday
+
+Nobody is there.
+--
+Anna Berg
+Second floor
+
+On Mon, Nov 23, 2026 at 9:12 AM Tom Hill, who answers for the print room <
+tom@example.com> wrote:
+> From: experience it is the tray.
+> Try it.
+> --
+> Tom
+>
+>> Am Freitag um 9:12 schrieb Anna Berg:
+>> No paper!
+-------- Original Message --------
+On my way I wrote: bring paper.
+"""
+
+
+def test_of_a_thread_what_people_wrote_is_left() -> None:
+    assert split(THREAD) == [
+        "No paper",
+        "Nobody is there.",
+        "From: experience it is the tray.",
+        "Try it.",
+        "No paper!",
+        "On my way I wrote: bring paper.",
+    ]
+
+
+def test_headers_alone_and_rules_between_parts_stay() -> None:
+    assert split("Date: Friday\n\nPlan: rest") == ["Date: Friday", "Plan: rest"]
+    long = "\n".join(f"Point {n}." for n in range(20))
+    assert split(f"One.\n--\n{long}")[:2] == ["One.", "--"]
+
+
 PIECES = st.sampled_from(
     ["Hello", "no", "Dr", "I", "5", ".", "...", "!", "?", '"', ")", " ", "\n", "\r\n", "- ", ":",
-     "Doctor: ", "Bo: ", "。", "x" * 60, "🛑", "\u2028", "e\u0301", "שלום", "[10:23] ", "1. "]
+     "Doctor: ", "Bo: ", "。", "x" * 60, "🛑", "\u2028", "e\u0301", "שלום", "[10:23] ", "1. ",
+     "> ", "\n>", "From: ", "Subject: ", "\n-- \n", "On Monday x wrote:\n"]
 )  # fmt: skip
 
 
@@ -64,10 +110,11 @@ PIECES = st.sampled_from(
 def test_nothing_but_white_space_and_speakers_is_left_out(text: str) -> None:
     found = sentences_of(text)
     last = 0
+    carries = any(word in text for word in (">", "From:", "Subject:", "--", "wrote:"))
     for start, end in [*found, (len(text), len(text))]:
         assert last <= start <= end <= len(text)
         between = text[last:start].strip()
-        assert not between or between.endswith((":", "："))
+        assert carries or not between or between.endswith((":", "："))
         last = end
     for start, end in found:
         assert text[start:end] == text[start:end].strip() != ""

@@ -105,7 +105,7 @@ class SummaryFilling(ItemFilling):
         self, schema: Mapping[str, Any], found: Summary, sections: Sequence[str], abstained: bool
     ) -> None:
         super().__init__(schema, None, [], found.score, abstained)
-        self._texts = dict.fromkeys(sections, "") | sections_of(found)
+        self._texts = dict.fromkeys(sections, "") | found.sections
         self._sections = {plain(one): one for one in reversed(sections)}
         self.found = found
 
@@ -121,10 +121,10 @@ class SummaryFilling(ItemFilling):
         if "object" in kinds and isinstance(part.get("properties"), Mapping):
             return self.members(part, deep + 1)
         if "object" in kinds and called == "sections":
-            return sections_of(self.found)
+            return self.found.sections
         if section is None and called not in SUMMARY_ROLE:
             return UNKNOWN
-        text = " ".join(self.found.named) if section is None else self._texts[section]
+        text = self.found.prose if section is None else self._texts[section]
         if not text and takes_null(part, kinds):
             return None
         return self.fitted(name, text, part)  # "" is a summary of what says nothing of it
@@ -145,7 +145,7 @@ class SummaryFilling(ItemFilling):
                 yield self._filled_by(name, text, values, deep)
 
     def _each(self, name: str, deep: int) -> Iterable[Callable[[Any], Any]]:
-        for section, text in sections_of(self.found).items():
+        for section, text in self.found.sections.items():
             values = [(SECTION_ROLE, Name(section)), ((*SUMMARY_ROLE, *SENTENCE_ROLE), text)]
             yield self._filled_by(name, text, values, deep)
 
@@ -166,14 +166,6 @@ def passage_of(found: RankedDocument) -> str:
     return found.text[start:end]
 
 
-def sections_of(found: Summary) -> dict[str, str]:
-    """The summary's text by section, in the order of the document."""
-    texts: dict[str, str] = {}
-    for one, said in zip(found.sentences, found.named, strict=True):
-        texts[one.label] = f"{texts[one.label]} {said}" if one.label in texts else said
-    return texts
-
-
 def in_words(found: Ranking | Summary) -> str:
     """What a chat says: what the best document is called and its passage, or the summary, in
     lines of its sections where the model knows several. "" where there is nothing."""
@@ -183,8 +175,8 @@ def in_words(found: Ranking | Summary) -> str:
         best = found.documents[0]
         return f"{best.title or best.id}\n{passage_of(best)}"
     if not found.several:
-        return " ".join(found.named)
-    return "\n".join(f"{name}: {text}" for name, text in sections_of(found).items())
+        return found.prose
+    return "\n".join(f"{name}: {text}" for name, text in found.sections.items())
 
 
 def as_object(found: Ranking | Summary) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 A sentence ends at a line's end, or after a stop (with the quotes and brackets that close after
 it) where the stop does not belong to an abbreviation, an initial or a number. A line that was
 wrapped goes on in the next. Who speaks (`Doctor: `), and when, stands outside of what is said;
-bullets and numbers of list items stay with their item. Nothing else but white space is left
-out. The rules know English abbreviations and the stops of many scripts; they do not parse.
+bullets and numbers of list items stay with their item. Of mail what only carries a thread is
+left out (`tasks.threads`), and nothing else but white space. The rules know English
+abbreviations and the stops of many scripts; they do not parse.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from attar.tasks.threads import Line, lines_of
 from attar.words import words_of
 
 MOST = 10_000  # sentences of a document that are read: some 150 pages
 
 Place = tuple[int, int]  # start and end in code points, as a slice
 
-_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _CLOSERS = "\"'”’»›)\\]}）」』】》"
 #: A stop with what closes after it. Those of scripts without blanks need no blank to end.
 _STOP = re.compile(rf"(?:[.!?…؟]+[{_CLOSERS}]*(?=\s)|[。！？।॥۔։።][。！？।॥۔]*[{_CLOSERS}]*)")
@@ -66,11 +67,13 @@ _DOTTED = re.compile(r"(?:[A-Z]\.)+[A-Z]$")  # U.S, as it stands before its last
 
 def sentences_of(text: str) -> list[Place]:
     """The places of the sentences, in order, none of them empty; the first MOST of them."""
-    return list(islice(_sentences(text, _speakers(text)), MOST))
+    return list(islice(_sentences(text), MOST))
 
 
-def _sentences(text: str, speakers: frozenset[str]) -> Iterator[Place]:
-    for start, end in _paragraphs(text, speakers):
+def _sentences(text: str) -> Iterator[Place]:
+    lines = lines_of(text)
+    speakers = _speakers(text, lines)
+    for start, end in _paragraphs(text, lines, speakers):
         yield from _in_paragraph(text, _after_speaker(text, start, end, speakers), end)
 
 
@@ -112,41 +115,39 @@ class SentenceIds(list[int]):
         return made
 
 
-def _speakers(text: str) -> frozenset[str]:
+def _speakers(text: str, lines: Sequence[Line]) -> frozenset[str]:
     """Who speaks: names of roles, and whatever stands before a colon in several lines."""
     found = [
         match.group("who")
-        for line in _LINE.finditer(text)
-        if (match := _SPEAKER.match(line.group()))
+        for line in lines
+        if (match := _SPEAKER.match(text, line.start, line.end))
         and len(match.group("who").split()) <= _SPEAKER_WORDS
     ]
     counts = Counter(found)
     return frozenset(who for who, n in counts.items() if n > 1 or _ROLES.fullmatch(who))
 
 
-def _paragraphs(text: str, speakers: frozenset[str]) -> Iterator[Place]:
+def _paragraphs(text: str, lines: Sequence[Line], speakers: frozenset[str]) -> Iterator[Place]:
     """Lines, and lines that were wrapped as one."""
     first = 0
-    before: re.Match[str] | None = None
-    for line in _LINE.finditer(text):
+    before: Line | None = None
+    for line in lines:
         if before is None or not _goes_on(text, before, line, speakers):
             if before is not None:
-                yield first, before.end()
-            first = line.start()
+                yield first, before.end
+            first = line.start
         before = line
     if before is not None:
-        yield first, before.end()
+        yield first, before.end
 
 
-def _goes_on(
-    text: str, before: re.Match[str], line: re.Match[str], speakers: frozenset[str]
-) -> bool:
+def _goes_on(text: str, before: Line, line: Line, speakers: frozenset[str]) -> bool:
     """Whether a line continues the one before: that is long and without an end, there is no
     empty line between, and this one goes on in small letters."""
-    last, found = before.group().rstrip(), line.group()
-    if not found[0].islower() or text.count("\n", before.end(), line.start()) > 1:
+    last, found = text[before.start : before.end], text[line.start : line.end]
+    if not found[0].islower() or text.count("\n", before.end, line.start) > 1:
         return False
-    if len(last) < _WRAPPED or last[-1] in ".!?…:;。！？।॥؟۔":
+    if len(last) < _WRAPPED or last[-1] in ".!?…:;。！？।॥؟۔" or before.level != line.level:
         return False
     return not _BULLET.match(found) and not _is_speaker(found, speakers)
 
