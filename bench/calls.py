@@ -202,7 +202,7 @@ def written(name: str, options: argparse.Namespace) -> Path:
     return work
 
 
-def build_one(name: str, work: Path, size: float) -> Path:
+def build_one(name: str, work: Path, size: float, minutes: float | None) -> Path:
     recipe, out = work / "recipe.toml", work / f"{name}-{size:g}.attar"
     recipe.write_text(
         'task = "extract"\n[data]\ntrain = "train.jsonl"\ntest = "test.jsonl"\n'
@@ -211,7 +211,7 @@ def build_one(name: str, work: Path, size: float) -> Path:
     )
     if not out.exists():
         with Bars() as progress:
-            build(recipe, out, progress=progress)
+            build(recipe, out, minutes=minutes, progress=progress)
     return out
 
 
@@ -286,6 +286,7 @@ def main() -> int:
     add("--data", type=Path, default=Path(default), help="folder of the data sets (ATTAR_DATA)")
     add("--sets", default="home-llm-piles", help=f"of {', '.join(SETS)}: %(default)s")
     add("--sizes", default="4", help="of bundles in MB (10^6 bytes): %(default)s")
+    add("--minutes", type=float, help="of the search among shapes (attar build --minutes)")
     add("--rows-only", action="store_true", help="write the rows and count them, build nothing")
     add("--work", type=Path, default=ROOT / ".bench", help="folder of rows and caches")
     options = parser.parse_args()
@@ -296,7 +297,7 @@ def main() -> int:
         print(f"\n## {name}: {counts[0]:,} train rows, {counts[1]:,} test; {functions} functions\n")
         print(f"{reach(work)}\n", flush=True)
         for size in [] if options.rows_only else [float(size) for size in options.sizes.split(",")]:
-            show(build_one(name, work, size), work)
+            show(build_one(name, work, size, options.minutes), work)
     return 0
 
 

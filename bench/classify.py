@@ -50,6 +50,7 @@ def arguments() -> argparse.Namespace:
     add("--resume", action="store_true", help="reuse the results that are already in --out")
     add("--share-cache", action="store_true", help="let the sizes of a set share attar's cache")
     add("--latency-ms", type=float, help="also a latency budget in attar's recipes")
+    add("--minutes", type=float, help="of attar's searches among shapes (attar build --minutes)")
     add("--autotune-seconds", type=int, default=120, help="for fastText: %(default)s")
     add("--trainer-lr", type=float, default=2e-4, help="for the Trainer: %(default)s")
     add("--rounds", type=int, default=15, help="latency rounds: %(default)s")
@@ -210,7 +211,7 @@ def main() -> int:
 
 #: Options worth keeping beside the figures; folders of this machine are not.
 SHOWN = (
-    *("sets", "peers", "sizes", "resume", "share_cache", "latency_ms"),
+    *("sets", "peers", "sizes", "resume", "share_cache", "latency_ms", "minutes"),
     *("autotune_seconds", "trainer_lr", "rounds", "limit"),
 )
 

@@ -88,7 +88,7 @@ def attar_figures(name: str, options: argparse.Namespace, work: Path) -> Iterato
     out = work / f"{name}.attar"
     if not out.exists():
         with Bars() as progress:
-            build(recipe, out, progress=progress)
+            build(recipe, out, minutes=options.minutes, progress=progress)
     report = full_report(read_bundle(out))
     mine, theirs = report["metrics"], report["teacher"]["metrics"]
     yield [
@@ -152,6 +152,7 @@ def main() -> int:
     add("--sets", default="snips,ncbi-disease", help=f"of {', '.join(SETS)}: %(default)s")
     add("--rows", choices=("held-out", "test"), default="held-out", help="default: %(default)s")
     add("--size-mb", type=float, help="attar's budget (default: the set's own)")
+    add("--minutes", type=float, help="of attar's search among shapes (attar build --minutes)")
     add("--peers", default="spacy,crf", help="comma-separated: %(default)s")
     add("--peers-python", type=Path, help="a Python that has them (default: no row)")
     add("--no-attar", action="store_true", help="peers only")

@@ -22,7 +22,7 @@ BUILT = (0, 4)
 
 
 def variants(sizes: Sequence[float], options: Mapping[str, Any]) -> list[Variant]:
-    keep = {key: options.get(key) for key in ("command", "share_cache", "latency_ms")}
+    keep = {key: options.get(key) for key in ("command", "share_cache", "latency_ms", "minutes")}
     return [Variant(f"attar-{size_name(size)}", "attar", size, dict(keep)) for size in sizes]
 
 
@@ -52,8 +52,10 @@ def build(data: DataSet, variant: Variant, work: Path) -> dict[str, Any]:
     recipe.write_text(recipe_text(data, variant, folder), encoding="utf-8")
     out = work / "ship" / "out.attar"
     command = variant.settings.get("command") or str(Path(sys.executable).with_name("attar"))
+    minutes = variant.settings.get("minutes")
+    limit = [] if minutes is None else ["--minutes", f"{minutes:g}"]
     done = subprocess.run(
-        [command, "build", str(recipe), "-o", str(out), "--force"],
+        [command, "build", str(recipe), "-o", str(out), "--force", *limit],
         stdout=sys.stderr,
         cwd=ROOT,
         check=False,
