@@ -69,7 +69,7 @@ def fit_word_sets(texts: Sequence[str], gold: NDArray[np.int64], seed: int = 0) 
     word stands in RARE texts."""
     from sklearn.svm import LinearSVC
 
-    labeled = np.flatnonzero((gold >= 0).all(axis=1))
+    labeled = np.flatnonzero((gold >= 0).all(axis=1)).tolist()
     target = gold[labeled]
     vectorizer = _vectorizer()
     features = vectorizer.fit_transform([texts[i] for i in labeled])
