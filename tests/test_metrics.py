@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attar.metrics import accuracy, auroc, macro_f1, softmax, youden_threshold
+from attar.metrics import (
+    accuracy,
+    auroc,
+    macro_f1,
+    softmax,
+    surely_ranked_better,
+    youden_threshold,
+)
 
 SCORES = st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=1, max_size=12)
 LABELS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1)
@@ -55,3 +62,20 @@ def test_undefined_is_not_a_number() -> None:
 def test_softmax_is_stable() -> None:
     found = softmax(np.array([[1e4, 0.0], [-1e4, -1e4]], np.float32))
     assert found.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_what_ranks_labels_better_beyond_chance() -> None:
+    """A gain is seen on many rows; where there is none, alarms are as rare as promised."""
+    rng = np.random.default_rng(0)
+    gold = rng.random((300, 4)) < 0.1
+    before, after = rng.normal(size=(2, 300, 4)) + gold
+    assert surely_ranked_better(before, after + gold, gold, 0)
+    assert not surely_ranked_better(after + gold, before, gold, 0)
+    assert not surely_ranked_better(before, before, gold, 0)
+    assert not surely_ranked_better(before, after + gold, np.zeros_like(gold), 0)
+    alarms = 0
+    for number in range(60):
+        gold = rng.random((60, 4)) < 0.05
+        one, other = rng.normal(size=(2, 60, 4)) + gold
+        alarms += surely_ranked_better(one, other, gold, number)
+    assert alarms <= 8  # of 60 at 5 %: more has a probability of 0.3 %

@@ -129,6 +129,14 @@ def test_half_of_calibrate_fixes_thresholds_and_half_certifies(report: dict[str,
     assert report["handover"]["certified"] is not None
 
 
+def test_words_help_a_teacher_that_reads_badly(report: dict[str, Any]) -> None:
+    """The tiny encoder's weights are random; the texts are bags of words."""
+    assert report["plan"]["teacher.words"]["value"] is True
+    reason = report["plan"]["teacher.words"]["reason"]
+    assert reason.startswith("average precision on select") and reason.endswith("beyond chance")
+    assert report["teacher"]["name"] == "frozen + words"
+
+
 def test_it_can_be_read(home: Path, report: dict[str, Any]) -> None:
     text = as_text(report)
     assert "micro F1" in text and "exactly the gold labels" in text

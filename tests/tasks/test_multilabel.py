@@ -161,7 +161,8 @@ def test_few_positive_rows_lean_on_the_shared_threshold() -> None:
     plain = MULTILABEL.settings(["a", "b"], None)
     tuned = MULTILABEL.tuned(outputs(*shares.tolist()), rows, plain)["label_thresholds"]
     own = [best_f1_threshold(shares[:, i], gold[:, i]) for i in range(2)]
-    shared = best_f1_threshold(shares.ravel(), gold.ravel())
+    known = gold.sum() / (gold.sum() + SHRINK)
+    shared = best_f1_threshold(shares.ravel(), (known * gold + (1 - known) * shares).ravel())
     assert own[0] is not None and own[1] is not None and shared is not None
     assert own[1] > 0.5 > shared
     weight = 1 / (1 + SHRINK)
@@ -170,6 +171,21 @@ def test_few_positive_rows_lean_on_the_shared_threshold() -> None:
     assert abs(tuned[1] - shared) < abs(tuned[1] - own[1])
     assert tuned[0] == pytest.approx(own[0], abs=0.01)
     assert MULTILABEL.tuned(outputs([0.5, 0.5]), rows_of([]), plain) == {}
+
+
+def test_the_shared_threshold_of_few_labels_is_what_the_probabilities_promise() -> None:
+    """One gold label at 0.9 alone would name nothing under it; probabilities that are right
+    say that half of the best F1 is worth naming (Lipton et al. 2014)."""
+    generator = np.random.default_rng(1)
+    shares = generator.beta(0.3, 1.2, (400, 1))
+    shares[0] = 0.97
+    rows = rows_of(["a"], *([[]] * 399))
+    plain = MULTILABEL.settings(["a"], None)
+    (tuned,) = MULTILABEL.tuned(outputs(*shares.tolist()), rows, plain)["label_thresholds"]
+    ranked = np.sort(shares.ravel())[::-1]
+    expected = 2 * np.cumsum(ranked) / (np.arange(1, 401) + ranked.sum())
+    assert best_f1_threshold(shares.ravel(), np.arange(400) == 0) > 0.9  # type: ignore[operator]
+    assert tuned == pytest.approx(expected.max() / 2, abs=0.05)
 
 
 def test_a_label_that_the_model_does_not_know_is_missed() -> None:

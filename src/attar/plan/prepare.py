@@ -123,7 +123,8 @@ def _with_teacher(
 ) -> tuple[Context, bool]:
     """What the trials read, with their teacher; and whether words are a member of it."""
     frozen = trial_teacher(start, context, balance.value)
-    if few or context.task.gold_kind != "label" or not context.dataset.select:
+    asks = context.task.gold_kind in ("label", "labels")
+    if few or not asks or not context.dataset.select:
         return replace(context, teacher=frozen), False
     values["teacher.words"] = words_help(frozen, context)
     if not values["teacher.words"].value:

@@ -9,7 +9,7 @@ from typing import get_args
 
 from attar.data.balance import label_balance
 from attar.errors import RecipeError
-from attar.metrics import surely_better
+from attar.metrics import average_precision, sigmoid, surely_better, surely_ranked_better
 from attar.passes import Artifact, Context, fingerprint
 from attar.passes.finetune import Finetune, Method
 from attar.plan.few import few_rows, rows_a_label
@@ -19,7 +19,7 @@ from attar.teachers import Teacher
 from attar.teachers.ensemble import Ensemble
 from attar.teachers.local import AnswerTexts, LocalTeacher
 from attar.train.models import Model
-from attar.train.word_model import fit_words
+from attar.train.word_model import fit_word_sets, fit_words
 from attar.types import Derived
 
 ROWS_SEEN = 32_000
@@ -135,13 +135,17 @@ def vector_teacher(start: Artifact, context: Context) -> Teacher:
 
 
 def words_teacher(context: Context, calibrated: bool = True) -> Teacher:
-    """A linear model on the words of train (`train.word_model`)."""
-    columns = list(context.columns)
-    key = fingerprint("words", 1, context.dataset.fingerprint, columns, context.seed, calibrated)
+    """A linear model on the words of train (`train.word_model`). calibrated: of one label a
+    text; those of sets always are."""
+    columns, sets = list(context.columns), context.task.gold_kind == "labels"
+    kind = "word sets" if sets else "words"
+    key = fingerprint(kind, 1, context.dataset.fingerprint, columns, context.seed, calibrated)
     texts = [row.text for row in context.dataset.train]
 
     def load() -> AnswerTexts:
         context.progress.say(f"teacher, words: fitting on {len(texts):,} texts")
+        if sets:
+            return fit_word_sets(texts, context.targets(), context.seed)
         return fit_words(texts, context.targets(), len(columns), context.seed, calibrated)
 
     return LocalTeacher("words", key, load, context.cache)
@@ -150,6 +154,8 @@ def words_teacher(context: Context, calibrated: bool = True) -> Teacher:
 def words_help(frozen: Teacher, context: Context) -> Derived:
     """Whether the words tell the labels of select better than the frozen encoder does, beyond
     chance. What an encoder reads badly, fine-tuning alone rarely makes up for."""
+    if context.task.gold_kind == "labels":
+        return _word_sets_help(frozen, context)
     texts = len(context.dataset.train)
     if texts < FEW:
         return Derived(False, f"looked at from {FEW:,} texts on; there are {texts:,}")
@@ -163,6 +169,24 @@ def words_help(frozen: Teacher, context: Context) -> Derived:
     helps = surely_better(before, after)
     shares = f"words {after.mean():.1%}, the frozen encoder {before.mean():.1%} of select"
     return Derived(helps, f"{shares}; {'beyond' if helps else 'not beyond'} chance")
+
+
+def _word_sets_help(frozen: Teacher, context: Context) -> Derived:
+    """The same with label sets, whatever the number of texts: rare labels are told by words.
+    What is compared is how pairs of text and label are ranked, which needs no thresholds, by the
+    frozen encoder alone and by the mean of both, which few rows tell apart sooner."""
+    gold = context.task.gold(context.dataset.select, context.columns).astype(bool)
+    asked = [row.text for row in context.dataset.select]
+    try:
+        words = words_teacher(context).answer(asked).logits
+    except ValueError as error:  # a script without blanks between words, labels of a few rows
+        return Derived(False, f"words cannot be fitted: {error}")
+    alone = frozen.answer(asked).logits
+    before, after = sigmoid(alone), sigmoid(context.task.mean([alone, words]))
+    helps = surely_ranked_better(before, after, gold, context.seed)
+    was, found = (average_precision(s.ravel(), gold.ravel()) for s in (before, after))
+    figures = f"average precision on select {found:.3f} with words, {was:.3f} without"
+    return Derived(helps, f"{figures}; {'beyond' if helps else 'not beyond'} chance")
 
 
 def local_teacher(step: Finetune, start: Artifact, context: Context) -> LocalTeacher:

@@ -34,8 +34,9 @@ from attar.tasks.shared import check_labels, check_scores, checked_logits, group
 from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
 UNTUNED = 0.5
-#: A label with so many positive rows weighs its own best threshold and the shared one alike.
-SHRINK = 10
+#: So many positive rows weigh alike with what they are shrunk towards: a label's own best
+#: threshold towards the shared one, and gold labels towards the probabilities themselves.
+SHRINK = 30
 
 
 class Multilabel:
@@ -142,17 +143,20 @@ class Multilabel:
     ) -> dict[str, Any]:
         """The labels' thresholds, fixed on rows that nobody learned from.
 
-        Each label's own best threshold by F1 is drawn towards the one that is best for all
-        labels together (micro-F1), in log-odds: a label with n positive rows keeps
-        n / (n + SHRINK) of its own, because few rows fix a threshold badly.
+        Few rows fix a threshold badly, so that all are shrunk. The one for all labels together
+        maximizes the F1 of n gold labels and of the labels to expect if the probabilities are
+        right (Lipton et al. 2014), mixed n to SHRINK. Each label's own best threshold is drawn
+        towards that one in log-odds: with n positive rows it keeps n / (n + SHRINK).
         """
         shares = self._shares(outputs, settings)
         gold = self.gold(rows, settings["labels"]).astype(bool)
-        shared = best_f1_threshold(shares.ravel(), gold.ravel())
+        positives = gold.sum(axis=0)
+        known = positives.sum() / (positives.sum() + SHRINK)
+        likely = known * gold + (1 - known) * shares
+        shared = best_f1_threshold(shares.ravel(), likely.ravel()) if gold.any() else None
         if shared is None:
             return {}
         own = [best_f1_threshold(shares[:, i], gold[:, i]) for i in range(gold.shape[1])]
-        positives = gold.sum(axis=0)
         weight = positives / (positives + SHRINK)
         wanted = np.array([shared if value is None else value for value in own])
         drawn = sigmoid(weight * logit(wanted) + (1 - weight) * logit(np.array(shared)))
