@@ -187,7 +187,7 @@ def test_a_budget_that_the_documents_alone_break(home: Path, report: dict[str, A
 def test_the_frontier_leaves_room_for_documents(home: Path, report: dict[str, Any]) -> None:
     found = frontier(read_recipe(home / "recipe.toml"), sizes=(0.03,))
     assert [point["trial"] for point in found["points"]][-1] is None  # the teacher
-    assert all(0 <= point["accuracy"] <= 1 for point in found["points"])
+    assert all(0 <= point["value"] <= 1 for point in found["points"])
 
 
 def test_the_student_starts_from_its_teacher(home: Path) -> None:

@@ -14,8 +14,8 @@ Beside both stands the naive way: choose the threshold and read the score on one
 validation sample, and promise what was read.
 
 Redraws share rows, so they are not independent of each other; `overlap` says how much.
-The student is of the cheap family (no layers, gold labels), because what is audited is
-the certificate and not the student. Every draw is written when it is done, so a killed
+The student is of the cheap family (`plan.pool`), because what is audited is the certificate
+and not the student. Every draw is written when it is done, so a killed
 audit goes on.
 """
 
@@ -25,67 +25,29 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from attar.bundle import Bundle
-from attar.data.called import task_of
-from attar.data.curate import curate
-from attar.data.neighbors import clusters, near_pairs, normalize
-from attar.data.split import in_order, split
-from attar.errors import DataError, RecipeError
+from attar.errors import RecipeError
 from attar.evaluate.bounds import bounds_of
+from attar.evaluate.documents import informed
 from attar.evaluate.examine import Examination
 from attar.evidence import Evidence, Proportion
 from attar.files import write_atomically
-from attar.passes import Artifact, Context, apply_all, fingerprint
-from attar.passes.export_onnx import ExportOnnx
-from attar.passes.finetune import Finetune
-from attar.passes.no_layers import NoLayers
-from attar.passes.quantize import Quantize
-from attar.passes.trim_vocabulary import TrimVocabulary
-from attar.plan.handover import HandOver, draft_with_threshold
-from attar.plan.search import draft_of, source_of
-from attar.plan.start import CACHE, longest_text, start_artifact
-from attar.plan.teacher import frozen_teacher
+from attar.plan.pool import ERROR, FRACTIONS, Pool
+from attar.plan.teacher import trial_teacher
 from attar.predictions import Prediction
-from attar.recipe import ClaimSpec, Recipe
+from attar.recipe import Recipe
 from attar.runtime.predictor import Predictor
-from attar.train.start import locate
-from attar.types import Dataset, Progress, Row, Silent
+from attar.types import Progress, Row, Silent, Task
 
-FRACTIONS = {"train": 0.25, "select": 0.05, "calibrate": 0.10, "certify": 0.10, "rest": 0.50}
 POOL = 12_000  # rows, at most: a redraw trains and answers in seconds
-WIDTH = 128
-EPOCHS = 6
-LEARNING_RATE = 1e-3
 ALPHA = 0.05
-BOUNDS = 2  # raised when the statistics change, so that old draws are not mixed with new
-ERROR = ClaimSpec("error_when_answering", at_most=0.05)
-#: Metric -> whether the promise is a lower bound.
-PROMISES = {
-    "accuracy": True,
-    "macro_f1": True,
-    "micro_f1": True,
-    "subset_accuracy": True,
-    "retained": True,
-    "oos_auroc": True,
-    "error_when_answering": False,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """One trained and thresholded model, and the rows that no choice has seen."""
-
-    draft: Bundle
-    handover: HandOver
-    certify: list[Row]
-    rest: list[Row]
-    context: Context
+#: Metrics that promise an upper bound; the others promise a lower one.
+AT_MOST = ("error_when_answering", "oos_acceptance", "handover", "compression")
 
 
 def audit(
@@ -108,7 +70,7 @@ def audit(
             "[student] keep_labels: an audit trains its models afresh, on rows of every label; "
             "take keep_labels out and give rows of the old labels too"
         )
-    pooled = _Pool(recipe, pool, progress)
+    pooled = Pool(recipe, pool, progress)
     folder = recipe.work / "audit" / pooled.fingerprint[:16]
     folder.mkdir(parents=True, exist_ok=True)
     fixed, truth = _fixed_model(pooled, folder, draws, sample, progress)
@@ -117,7 +79,7 @@ def audit(
         "name": recipe.name,
         "alpha": ALPHA,
         "pool_rows": len(pooled.rows),
-        "family": f"no layers, {pooled.width} wide, gold labels",
+        "family": pooled.family,
         "fixed_model": {
             "draws": len(fixed),
             "sample": sample,
@@ -141,74 +103,15 @@ def binomial_limit(alpha: float, draws: int) -> float:
     return alpha + 2 * math.sqrt(alpha * (1 - alpha) / max(1, draws))
 
 
-class _Pool:
-    """Every labeled row of a recipe, cleaned, with clusters, and an untrained student."""
-
-    def __init__(self, recipe: Recipe, most: int, progress: Progress) -> None:
-        task = task_of(recipe)
-        dataset = curate(task, recipe.data, progress=progress)
-        parts = (dataset.train, dataset.select, dataset.calibrate, dataset.certify)
-        columns = task.targets(dataset.train, recipe.data.out_of_scope)
-        known = [row for part in parts for row in part if row.label in columns]
-        kept = in_order(known)
-        step = np.random.default_rng(0).permutation(len(kept))[:most]
-        self.rows = [kept[i] for i in sorted(step.tolist())]
-        if len(self.rows) < 20 * len(columns):
-            raise DataError(
-                f"{recipe.name}: an audit redraws its splits, which takes at least 20 labeled "
-                f"rows a label: {20 * len(columns)} for {len(columns)} labels, not {len(self.rows)}"
-            )
-        texts = [normalize(row.text) for row in self.rows]
-        self.clusters = clusters(len(texts), near_pairs(texts)).tolist()
-        whole = Dataset(tuple(self.rows), (), (), (), fingerprint=f"pool {dataset.fingerprint}")
-        self.context = Context(
-            task, whole, columns, recipe.work / CACHE, recipe.data.out_of_scope, progress=progress
-        )
-        location = locate(recipe.teacher.model, recipe.folder)
-        longest = int(longest_text(location, self.context).value)
-        self.encoder = start_artifact(location, longest, self.context)
-        trimmed = TrimVocabulary().apply(self.encoder, self.context)
-        source, _ = source_of(trimmed)
-        if source is None:
-            raise DataError("an audit starts from a transformer; [teacher] model names another")
-        self.width = min(WIDTH, source.hidden)
-        self.start = NoLayers(self.width).apply(trimmed, self.context)
-        self.fingerprint = fingerprint(
-            [row.text for row in self.rows], columns, FRACTIONS, self.width, EPOCHS, LEARNING_RATE,
-            self.start.fingerprint, BOUNDS,
-        )  # fmt: skip
-
-    def seal(self, number: int, folder: Path) -> Sealed:
-        """Split, train, set the threshold: redraw `number` of the whole procedure."""
-        parts = split(self.rows, self.clusters, FRACTIONS, seed=number)
-        dataset = Dataset(
-            train=tuple(parts["train"]),
-            select=tuple(parts["select"]),
-            calibrate=tuple(parts["calibrate"]),
-            certify=tuple(parts["certify"]),
-            fingerprint=f"{self.fingerprint} {number}",
-        )
-        context = replace(
-            self.context, dataset=dataset, cache=folder, seed=number, progress=Silent()
-        )
-        tune = Finetune(epochs=EPOCHS, learning_rate=LEARNING_RATE)
-        model: Artifact = apply_all([tune, ExportOnnx(), Quantize()], self.start, context)
-        trial = draft_of(model, context)
-        draft, handover = draft_with_threshold(
-            folder / "draft.attar", "audit", model, trial, context, context, [ERROR], math.inf
-        )
-        return Sealed(draft, handover, parts["certify"], parts["rest"], context)
-
-
 def _fixed_model(
-    pool: _Pool, folder: Path, draws: int, sample: int, progress: Progress
+    pool: Pool, folder: Path, draws: int, sample: int, progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     cache = folder / "fixed"
     cache.mkdir(exist_ok=True)
     sealed = pool.seal(0, cache)
-    teacher = frozen_teacher(pool.encoder, sealed.context)
-    population = [*sealed.certify, *sealed.rest]
     context = sealed.context
+    population = [*sealed.certify, *sealed.rest]
+    teacher = informed(trial_teacher(pool.encoder, context), context.dataset.documents)
     seen = Examination(
         context.task,
         Predictor(sealed.draft),
@@ -218,7 +121,7 @@ def _fixed_model(
         context.out_of_scope,
     )
     whole = seen.evidence()
-    truth = {name: whole[name].value for name in PROMISES if name in whole}
+    truth = _promised(context.task, whole)
 
     def draw(number: int) -> dict[str, Any]:
         chosen = np.random.default_rng([1, number]).integers(0, len(population), sample)
@@ -231,7 +134,7 @@ def _fixed_model(
             "missed": _missed(evidence, truth),
             "naive": {
                 **_naive(evidence, truth),
-                **_naive_threshold(seen, chosen),
+                **({} if seen.grades is not None else _naive_threshold(seen, chosen)),
             },
         }
 
@@ -240,7 +143,7 @@ def _fixed_model(
     return lines, {name: round(value, 6) for name, value in truth.items()}
 
 
-def _redraws(pool: _Pool, folder: Path, redraws: int, progress: Progress) -> list[dict[str, Any]]:
+def _redraws(pool: Pool, folder: Path, redraws: int, progress: Progress) -> list[dict[str, Any]]:
     def redraw(number: int) -> dict[str, Any]:
         cache = folder / f"redraw-{number}"
         cache.mkdir(exist_ok=True)
@@ -257,7 +160,7 @@ def _redraws(pool: _Pool, folder: Path, redraws: int, progress: Progress) -> lis
 
         count = len(sealed.certify)
         population = evidence(rows, answers)
-        truth = {name: population[name].value for name in PROMISES if name in population}
+        truth = _promised(context.task, population)
         certified = evidence(sealed.certify, answers[:count])
         return {
             "truth": {name: round(value, 6) for name, value in truth.items()},
@@ -271,21 +174,27 @@ def _redraws(pool: _Pool, folder: Path, redraws: int, progress: Progress) -> lis
     return _resumed(folder / "redraws.jsonl", redraws, redraw, what, progress)
 
 
+def _promised(task: Task, evidence: Mapping[str, Evidence]) -> dict[str, float]:
+    """What the task's claims may promise of all rows, where it is defined."""
+    values = {name: evidence[name].value for name in task.claim_metrics if name in evidence}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
 def _missed(evidence: Mapping[str, Evidence], truth: Mapping[str, float]) -> dict[str, bool]:
     """Whether each bound lies on the wrong side of the truth."""
     found = {}
     for name, value in truth.items():
-        if name not in evidence or math.isnan(value) or not evidence[name].rows:
+        if name not in evidence or not evidence[name].rows:
             continue
         bounds = bounds_of(evidence[name])(ALPHA)
-        found[name] = bounds.lower > value if PROMISES[name] else bounds.upper < value
+        found[name] = bounds.upper < value if name in AT_MOST else bounds.lower > value
     return found
 
 
 def _naive(evidence: Mapping[str, Evidence], truth: Mapping[str, float]) -> dict[str, bool]:
     """The same for promising what was measured, without an interval."""
     return {
-        name: evidence[name].value > value if PROMISES[name] else evidence[name].value < value
+        name: evidence[name].value < value if name in AT_MOST else evidence[name].value > value
         for name, value in truth.items()
         if name in evidence and not math.isnan(evidence[name].value)
     }

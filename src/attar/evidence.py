@@ -75,6 +75,35 @@ class Resampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """A sum over a sum, such as F1 or, where every whole is 1, a mean. part, whole: (rows,), 0 <=
+    part <= whole. The value is scaled to `low` to `high`, what it is at worst and at best."""
+
+    part: NDArray[np.float64]
+    whole: NDArray[np.float64]
+    groups: Groups = None
+    low: float = 0.0
+    high: float = 1.0
+
+    @classmethod
+    def mean(
+        cls, values: NDArray[np.float64], groups: Groups = None, low: float = 0.0, high: float = 1.0
+    ) -> Ratio:
+        """The mean of values (rows,) between low and high."""
+        return cls((values - low) / (high - low), np.ones(len(values)), groups, low, high)
+
+    @property
+    def rows(self) -> int:
+        return len(self.part)
+
+    @property
+    def value(self) -> float:
+        whole = float(self.whole.sum())
+        share = float(self.part.sum()) / whole if whole else float("nan")
+        return self.low + (self.high - self.low) * share
+
+
+@dataclass(frozen=True, slots=True)
 class Separation:
     """How well scores tell two kinds of rows apart, as AUROC. scores, inside: (rows,);
     inside is True for the rows that should score high."""
@@ -119,4 +148,4 @@ class Exact:
         return 1
 
 
-Evidence = Proportion | Difference | Resampled | Separation | Quantile | Exact
+Evidence = Proportion | Difference | Ratio | Resampled | Separation | Quantile | Exact

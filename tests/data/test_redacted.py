@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import home_calls
+from attar.data.called import annotation_of
 from attar.data.personal import Found
 from attar.data.redacted import label_fields, moved, redacted
 from attar.tasks.annotations import Span, annotation_in, name_of
+from attar.tasks.functions import functions_in
 from attar.tasks.label_sets import name_of as set_name
 from attar.tasks.summaries import reference_in, reference_name
 from attar.types import Row
@@ -62,4 +67,52 @@ def test_labels_are_written_as_they_are_read() -> None:
     assert label_fields(Row("t", reference_name({"plan": "Rest."})), "summary") == {
         "label": {"plan": "Rest."}
     }
+    assert label_fields(Row("t", reference_name({"summary": "Rest."})), "summary", "note") == {
+        "note": "Rest."
+    }
     assert label_fields(Row("t"), "label") == {}
+
+
+FUNCTIONS = functions_in(
+    [
+        {
+            "name": "send",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "to": {"type": "string"},
+                    "copies": {"type": "integer"},
+                    "urgent": {"type": "boolean"},
+                },
+                "required": ["to"],
+            },
+        }
+    ]
+)
+
+
+def test_calls_are_written_with_the_values_of_the_redacted_text() -> None:
+    """They used to be written as the templates that they are learned as."""
+    calls = [{"name": "send", "arguments": {"to": "ann@b.com", "copies": 2, "urgent": True}}]
+    text = "send 2 copies to ann@b.com"
+    row = Row(text, annotation_of({"calls": calls}, text, FUNCTIONS, "row 1"))
+    assert label_fields(row, "spans", functions=FUNCTIONS) == {"calls": calls}
+    found = redacted(row, [Found("EMAIL", 17, 26)], "spans")
+    written = label_fields(found, "spans", functions=FUNCTIONS)
+    assert written == {
+        "calls": [{"name": "send", "arguments": {"to": "<EMAIL>", "copies": 2, "urgent": True}}]
+    }
+    assert annotation_of(written, found.text, FUNCTIONS, "row 1") == found.label
+    # A number that was replaced is none any more: the row cannot say what it asks for.
+    gone = redacted(row, [Found("PHONE", 5, 6)], "spans")
+    assert label_fields(gone, "spans", functions=FUNCTIONS) is None
+
+
+@pytest.mark.parametrize("row", home_calls.rows(24, 5), ids=lambda row: row["text"][:30])
+def test_calls_are_read_back_as_they_were(row: dict[str, Any]) -> None:
+    pytest.importorskip("dateparser")
+    functions, text = functions_in(home_calls.FUNCTIONS), row["text"]
+    label = annotation_of(row, text, functions, "row 1")
+    written = label_fields(Row(text, label), "spans", functions=functions)
+    assert written is not None
+    assert annotation_of(written, text, functions, "row 1") == label

@@ -169,7 +169,9 @@ def test_redaction_reaches_what_is_learned_from_and_nothing_else(run: Any, tmp_p
     save_rows(redacted.flagged, tmp_path / "flagged.jsonl")
     assert "personal data" in (tmp_path / "flagged.jsonl").read_text()
     out = tmp_path / "out.jsonl"
-    save_redacted(raw, TASK.gold_kind, out, Silent())
+    fields = DataSection((tmp_path,), text="said", label="meant")
+    assert save_redacted(raw, fields, TASK.gold_kind, out, Silent()) == 0
     entries = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(entries) == sum(summary(raw, TASK)["rows"].values())
     assert "@" not in out.read_text() and {e["split"] for e in entries} >= {"train", "certify"}
+    assert set(entries[0]) == {"said", "meant", "split"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 pytest.importorskip("scipy.stats")
 
@@ -26,10 +28,14 @@ CLAIM = {
 }  # fmt: skip
 
 
+def card_arrivals(rows: Sequence[Row]) -> NDArray[np.bool_]:
+    return np.array([row.label == "card_arrival" for row in rows])
+
+
 def full() -> dict[str, Any]:
     rows = [Row("where is my parcel", "card_arrival", f"shop {i % 2}") for i in range(40)]
     right = np.arange(40) % 2 == 0
-    found = [*slices(rows, right), *perturbed_slices(lambda t: ["card_arrival"] * len(t), rows)]
+    found = [*slices(rows, right), *perturbed_slices(card_arrivals, rows)]
     return {
         "name": "desk",
         "task": "classify",

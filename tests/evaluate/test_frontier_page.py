@@ -12,13 +12,14 @@ from attar.evaluate.page.frontier import as_html, as_text
 def point(name: str, size: int, score: float, **changes: Any) -> dict[str, Any]:
     return {
         "name": name, "family": "no layers", "size_bytes": size, "parameters": size,
-        "latency_ms": 0.2, "trial": 0.333, "score": score, "accuracy": score, "low": score - 0.02,
+        "latency_ms": 0.2, "trial": 0.333, "score": score, "value": score, "low": score - 0.02,
         "high": score + 0.02, "oos_auroc": None, "agreement": 0.9, "on_frontier": True, **changes,
     }  # fmt: skip
 
 
 FOUND = {
     "name": "<desk>",
+    "figure": {"name": "accuracy", "title": "accuracy", "share": True},
     "select_rows": 766,
     "pieces": 2342,
     "machine": "a machine",

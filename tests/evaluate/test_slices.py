@@ -10,16 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 pytest.importorskip("scipy.stats")
 
 from attar.evaluate.slices import (
+    CASES,
+    DOCUMENT_LENGTHS,
     GROUP_ROWS,
     MOST_GROUPS,
     PERTURBATIONS,
     bias_table,
     perturb,
     perturbed_slices,
+    share_of,
     slices,
     worst,
 )
@@ -70,7 +74,7 @@ def test_interval_is_clopper_pearsons() -> None:
 
 def test_no_rows_one_row_and_an_empty_text() -> None:
     assert slices([], NO_ROWS) == []
-    assert perturbed_slices(lambda texts: list(texts), []) == []
+    assert perturbed_slices(lambda rows: NO_ROWS, []) == []
     assert bias_table([], NO_ROWS) == []
     assert worst([]) is None
     found = slices([Row("", "x")], np.array([True]))
@@ -118,7 +122,7 @@ def test_worst_is_the_surely_bad_one() -> None:
 
 
 def test_worst_is_never_the_whole() -> None:
-    whole = perturbed_slices(lambda texts: ["wrong"] * len(texts), [Row("a", "x")] * 20)
+    whole = perturbed_slices(lambda rows: np.zeros(len(rows), bool), [Row("a", "x")] * 20)
     assert worst(whole[:1]) is None
     found = worst(whole)
     assert found is not None and found["name"] in PERTURBATIONS
@@ -128,11 +132,11 @@ def test_perturbed_slices_predict_the_altered_texts() -> None:
     rows = [Row("Refund, please!", "refund"), Row("where is it", "delivery")]
     asked = []
 
-    def predict(texts: Sequence[str]) -> list[str]:
-        asked.append(list(texts))
-        return ["refund" if "Refund" in text else "delivery" for text in texts]
+    def judge(rows: Sequence[Row]) -> NDArray[np.bool_]:
+        asked.append([row.text for row in rows])
+        return np.array([("Refund" in row.text) == (row.label == "refund") for row in rows])
 
-    found = named(perturbed_slices(predict, rows), "perturbation")
+    found = named(perturbed_slices(judge, rows), "perturbation")
     assert list(found) == ["as written", *PERTURBATIONS]
     assert found["as written"]["accuracy"] == found["no punctuation"]["accuracy"] == 1.0
     assert found["lower case"]["accuracy"] == found["upper case"]["accuracy"] == 0.5
@@ -141,8 +145,32 @@ def test_perturbed_slices_predict_the_altered_texts() -> None:
 
 
 def test_a_missing_answer_is_noticed() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        perturbed_slices(lambda texts: list(texts)[1:], [Row("a", "x")] * 2)
+    with pytest.raises(ValueError, match="1 answers to 2 texts"):
+        perturbed_slices(lambda rows: np.ones(1, bool), [Row("a", "x")] * 2)
+
+
+def test_texts_whose_places_would_move_are_left_alone() -> None:
+    seen: list[str] = []
+
+    def judge(rows: Sequence[Row]) -> NDArray[np.bool_]:
+        seen.extend(row.text for row in rows)
+        return np.ones(len(rows), bool)
+
+    rows = [Row("Große Stadt", "x"), Row("İstanbul", "x")]
+    perturbed_slices(judge, rows, CASES, keep_places=True)
+    assert seen[2:] == ["große stadt", "İstanbul", "Große Stadt", "İSTANBUL"]
+
+
+def test_grades_have_means_with_intervals() -> None:
+    rows = [Row("word " * n, "x", group="g") for n in (20, 20, 200, 900) * 3]
+    grades = np.array([0.2, 0.4, 0.9, 1.0] * 3)
+    found = slices(rows, grades, lengths=DOCUMENT_LENGTHS)
+    assert {s["name"].split()[0]: (s["rows"], share_of(s)) for s in found} == {
+        "x": (12, 0.625), "short": (6, 0.3), "medium": (3, 0.9), "long": (3, 1.0), "g": (12, 0.625),
+    }  # fmt: skip
+    assert all("accuracy" not in s and 0 <= s["lower"] < s["grade"] for s in found)
+    assert all(s["grade"] <= s["upper"] <= 1 for s in found)
+    assert worst(found) == next(s for s in found if s["name"].startswith("short"))
 
 
 def test_bias_table_against_fishers_tea() -> None:

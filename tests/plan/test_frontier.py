@@ -51,7 +51,7 @@ def test_it_measures_resumes_and_serves_the_build(
     for point in points:
         assert point["on_frontier"] == (point["score"] > best)
         best = max(best, point["score"])
-        assert point["low"] <= point["accuracy"] <= point["high"]
+        assert point["low"] <= point["value"] <= point["high"]
         assert point["latency_ms"] > 0
     assert [s["size_mb"] for s in found["sizes"]] == sorted([*SIZES, 0.07])
     assert json.loads((recipe.parent / ".attar" / "frontier.json").read_text()) == found

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from attar.errors import BundleError, DataError
-from attar.evidence import Proportion, Resampled
+from attar.evidence import Proportion, Ratio
 from attar.metrics import average_precision, best_f1_threshold, logit, sigmoid
 from attar.predictions import LabelSet
 from attar.tasks.label_sets import labels_in, name_of
@@ -102,9 +102,9 @@ def test_metrics_are_those_of_naive_counting(gold: Any, shares: Any) -> None:
     wrong = sum(len(g ^ n) for g, n in zip(sets, named, strict=True)) / (3 * len(rows))
     assert found["hamming_loss"] == pytest.approx(wrong)
     evidence = MULTILABEL.evidence(rows, answers, [row.label or "" for row in rows], None)
-    resampled = evidence["micro_f1"]
-    assert isinstance(resampled, Resampled)
-    assert resampled.value == pytest.approx(micro, nan_ok=True)
+    shared = evidence["micro_f1"]
+    assert isinstance(shared, Ratio)
+    assert shared.value == pytest.approx(micro, nan_ok=True)
     assert evidence["macro_f1"].value == pytest.approx(macro, nan_ok=True)
     assert evidence["subset_accuracy"].value == pytest.approx(exact)
     assert evidence["retained"].value == pytest.approx(exact - 1)

@@ -50,7 +50,9 @@ def curate(
     task = task_of(checked)
     if labels:
         from attar.cli.extras import need
+        from attar.data.suspicious import check_judgeable
 
+        check_judgeable(task, "attar curate --labels")
         need("train", "attar curate --labels")
     if redact is not None and redact.exists() and not force:
         raise OutputError(f"{redact}: exists already. Pass --force to replace it.")
@@ -62,7 +64,11 @@ def curate(
         save_rows(dataset.flagged, checked.work / "flagged.jsonl")
         suspects = _suspects(checked, dataset, seed, progress) if labels else None
         if redact is not None:
-            save_redacted(dataset, task.gold_kind, redact, progress)
+            left_out = save_redacted(dataset, checked.data, task.gold_kind, redact, progress)
+            if left_out:
+                progress.say(
+                    f"{left_out} rows left out: their calls take values that were replaced"
+                )
     found = summary(dataset, task)
     if suspects is not None:
         found["suspicious_labels"] = len(suspects)

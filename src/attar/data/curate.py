@@ -21,7 +21,7 @@ from typing import Any
 from attar.data import filters, reasons
 from attar.data.balance import balance
 from attar.data.called import read_functions
-from attar.data.documents import names_of, naming, read_documents
+from attar.data.documents import DOCUMENTS, names_of, naming, read_documents
 from attar.data.filters import Filtered
 from attar.data.joined import joined_rows
 from attar.data.neighborhood import Neighborhood
@@ -36,6 +36,7 @@ from attar.data.split import (
     row_key,
     split,
 )
+from attar.data.suspicious import check_judgeable
 from attar.errors import DataError
 from attar.files import write_atomically
 from attar.recipe import DataSection
@@ -45,7 +46,6 @@ from attar.types import Dataset, Document, Dropped, Flagged, Progress, Row, Sile
 FEW_ROWS = 5
 LEAST_ROWS = 2  # of a label, for it to be learned
 MAX_UNKNOWN_SHARE = 0.01
-DOCUMENTS = "the documents"  # as the file of their rows among the unlabeled
 SPLITS = ("train", "select", "calibrate", "certify", "unlabeled")
 
 
@@ -64,6 +64,8 @@ def curate(
     on what the rows say and on `seed`, not on the order of the rows.
     """
     progress = progress or Silent()
+    if (how := fields.suspicious_labels) in ("drop", "relabel"):
+        check_judgeable(task, f'[data] suspicious_labels = "{how}"')
     progress.say("reading the data")
     train, test, unlabeled, dropped = _read(task, fields)
     documents, train, test = _with_documents(task, fields, train, test)

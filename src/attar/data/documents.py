@@ -20,6 +20,7 @@ from attar.types import Document, Row
 
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 MOST_CHARACTERS = 1_000_000
+DOCUMENTS = "the documents"  # as the file of their rows among the unlabeled
 
 
 def read_documents(paths: Sequence[Path]) -> list[Document]:

@@ -13,8 +13,10 @@ from typing import Any
 from attar.data.personal import Found, find_personal_data, placeholders
 from attar.tasks.annotations import Span, annotation_in
 from attar.tasks.annotations import name_of as annotation_name
+from attar.tasks.calling import filled
+from attar.tasks.functions import Functions
 from attar.tasks.label_sets import labels_in
-from attar.tasks.summaries import reference_in, reference_name
+from attar.tasks.summaries import SUMMARY, reference_in, reference_name
 from attar.types import GoldKind, Row
 
 
@@ -58,14 +60,28 @@ def moved(spans: Sequence[Span], found: Sequence[Found]) -> list[Span]:
     return kept
 
 
-def label_fields(row: Row, kind: GoldKind) -> dict[str, Any]:
-    """What a row is labeled with, as the fields that rows are read from; nothing without one."""
+def label_fields(
+    row: Row, kind: GoldKind, label: str = "label", functions: Functions | None = None
+) -> dict[str, Any] | None:
+    """What a row is labeled with, as the fields that rows are read from; nothing without one.
+
+    label: the field of labels. functions: that the row's text may ask for. None where a call
+    takes a value that was replaced, and is no longer one of its type.
+    """
     if row.label is None:
         return {}
     if kind == "spans":
         annotation = annotation_in(row.label)
         spans = {"spans": [span._asdict() for span in annotation.spans]}
-        return spans if annotation.label is None else {"label": annotation.label, **spans}
+        if functions is not None:
+            its = annotation.spans, row.text, functions
+            made = filled(annotation.label, *its, owners=annotation.owners)
+            calls = [{"name": one.name, "arguments": one.arguments} for one in made.calls]
+            return {"calls": calls} if made.whole else None
+        return spans if annotation.label is None else {label: annotation.label, **spans}
     if kind == "labels":
-        return {"label": list(labels_in(row.label))}
-    return {"label": reference_in(row.label) if kind == "summary" else row.label}
+        return {label: list(labels_in(row.label))}
+    if kind == "summary":
+        sections = reference_in(row.label)
+        return {label: sections[SUMMARY] if set(sections) == {SUMMARY} else sections}
+    return {label: row.label}

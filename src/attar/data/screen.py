@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attar.data import language, quality, reasons
+from attar.data.called import read_functions
+from attar.data.documents import DOCUMENTS
 from attar.data.filters import without
+from attar.data.joined import JOINED
 from attar.data.personal import find_personal_data
 from attar.data.redacted import label_fields, redacted
 from attar.files import write_atomically
@@ -47,17 +50,28 @@ def screen(
     return flagged, notes
 
 
-def save_redacted(dataset: Dataset, kind: GoldKind, path: Path, progress: Progress) -> None:
-    """Write every curated row as JSONL, its split named, personal data replaced; groups,
-    which may name people, are left out. kind: of the rows' labels."""
-    lines = []
+def save_redacted(
+    dataset: Dataset, fields: DataSection, kind: GoldKind, path: Path, progress: Progress
+) -> int:
+    """Write every curated row of the files as JSONL, its split named, personal data replaced, in
+    the fields that the recipe reads; groups, which may name people, are left out. kind: of the
+    rows' labels. Returns how many rows were left out because their label stands for what was
+    replaced."""
+    functions = None if fields.functions is None else read_functions(fields.functions)
+    lines, left_out = [], 0
     for name in ("train", "select", "calibrate", "certify", "unlabeled"):
-        rows: tuple[Row, ...] = getattr(dataset, name)
+        # Not what curation made of rows and documents.
+        rows = [row for row in getattr(dataset, name) if row.file not in (JOINED, DOCUMENTS)]
         for row in progress.track(rows, f"redacting {name}", len(rows)):
             row = redacted(row, find_personal_data(row.text), kind)
-            entry = {"text": row.text, **label_fields(row, kind), "split": name}
+            gold = label_fields(row, kind, fields.label, functions)
+            if gold is None:
+                left_out += 1
+                continue
+            entry = {fields.text: row.text, **gold, "split": name}
             lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
     write_atomically(path, "".join(lines).encode("utf-8"))
+    return left_out
 
 
 def _quality(splits: Splits, filtered: str, dropped: list[Dropped]) -> list[Flagged]:

@@ -20,11 +20,20 @@ from numpy.typing import NDArray
 
 from attar.data import reasons
 from attar.data.filters import without
-from attar.errors import MissingExtraError
+from attar.errors import MissingExtraError, RecipeError
 from attar.files import write_atomically
-from attar.types import Dropped, Flagged, Row
+from attar.types import Dropped, Flagged, Row, Task
 
 LEAST_ROWS = 5  # of a label, to judge its rows: a fold's model must have learned the label
+
+
+def check_judgeable(task: Task, what: str) -> None:
+    """Raise RecipeError where rows have no one label that could be judged. what: asks for it."""
+    if task.gold_kind != "label":
+        raise RecipeError(
+            f"{what}: labels that look wrong are found where each row has one label; those of the "
+            f"task {task.name} have another kind. Take it out."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ one-sided, at level 1 - alpha.
 | Difference | Clopper-Pearson on both discordant cells | exactly, by Bonferroni |
 | Separation | Newcombe's score interval, widened by the data | approximately; audited as well |
 | Quantile | order statistics | exactly, for independent calls |
+| Ratio | Gaffke's bound on a mean, whose weights are random | approximately; audited as well |
 | Resampled | stratified percentile bootstrap | approximately; `attar audit` measures how well |
 | Exact | the figure itself | there is no sampling |
 
 Rows that share a group are not independent. For the exact methods one row of each
 group is drawn, from a fixed seed, and the rest are left out: the sample shrinks, the
 guarantee stays, and it is about a random row of a random group. The bootstrap draws
-whole groups.
+whole groups, and a ratio adds them up.
 
 Assumed throughout: the rows, or groups, are an independent sample of what the claim
 is about. No method repairs a test set that does not look like the traffic.
@@ -43,6 +44,7 @@ from attar.evidence import (
     Groups,
     Proportion,
     Quantile,
+    Ratio,
     Resampled,
     Separation,
 )
@@ -75,6 +77,8 @@ def bounds_of(evidence: Evidence) -> BoundsAt:
         return _of_difference(evidence)
     if isinstance(evidence, Quantile):
         return _of_quantile(evidence)
+    if isinstance(evidence, Ratio):
+        return _of_ratio(evidence)
     if isinstance(evidence, Resampled):
         return _of_resampled(evidence)
     if isinstance(evidence, Separation):
@@ -212,6 +216,40 @@ def _of_quantile(evidence: Quantile) -> BoundsAt:
     def bounds(alpha: float) -> Bounds:
         low, high = quantile_bounds(evidence.values, evidence.quantile, alpha)
         return Bounds(low, high, evidence.rows)
+
+    return bounds
+
+
+def _of_ratio(evidence: Ratio) -> BoundsAt:
+    """Gaffke's bound (2005; Learned-Miller & Thomas 2020, who conjecture that it always holds):
+    a quantile of the mean under random weights, with one more row, as bad as can be for the
+    lower and as good as can be for the upper bound. Of shares it is Clopper-Pearson's. Of a
+    ratio the one more row is as large as the mean one, and that it holds is measured.
+
+    Unlike a bootstrap it is right near 0 and 1, where all of a sample may be alike."""
+    part, whole = evidence.part, evidence.whole
+    if evidence.groups is not None:
+        _, units = np.unique(evidence.groups, return_inverse=True)
+        part, whole = (np.bincount(units, one).astype(np.float64) for one in (part, whole))
+    counts = whole > 0
+    part, whole = part[counts], whole[counts]
+    rows, width = len(part), evidence.high - evidence.low
+    generator, lower, upper = np.random.default_rng(SEED), [], []
+    for first in range(0, DRAWS if rows else 0, AT_ONCE):
+        weights = generator.exponential(size=(min(AT_ONCE, DRAWS - first), rows + 1))
+        extra = weights[:, rows] * whole.mean()
+        sums, totals = weights[:, :rows] @ part, weights[:, :rows] @ whole + extra
+        lower.append(sums / totals)
+        upper.append((sums + extra) / totals)
+    low, high = (np.sort(np.concatenate(found or [np.empty(0)])) for found in (lower, upper))
+
+    def bounds(alpha: float) -> Bounds:
+        check_alpha(alpha)
+        rank = math.floor(alpha * len(low))
+        if not rank:  # so fine a level needs more draws
+            return Bounds(evidence.low, evidence.high, rows)
+        least, most = float(low[rank - 1]), float(high[-rank])
+        return Bounds(evidence.low + width * least, evidence.low + width * most, rows)
 
     return bounds
 

@@ -13,6 +13,7 @@ from typing import Any
 from attar.evaluate.claims import in_words
 from attar.evaluate.figures import figures_of, written
 from attar.evaluate.markdown import bullets, escaped, table, yaml_text
+from attar.evaluate.slices import share_of
 
 Report = Mapping[str, Any]
 Blocks = list[str]  # of Markdown: paragraphs, lists and tables
@@ -25,6 +26,8 @@ PIPELINES = {
     "summarize": "summarization",
 }
 SHOWN = 10  # slices of a kind and confusions; the report has them all
+#: The figures that count right answers, of which a report has one.
+RIGHT = ("exact", "subset_accuracy", "recall_at_1", "accuracy")
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1"}
 SLICES = {"label": "label", "length": "length", "perturbation": "typed as", "group": "group"}
 
@@ -146,7 +149,9 @@ def _use(report: Report) -> Blocks:
 
 def _results(report: Report) -> Blocks:
     whole = _slices(report, "perturbation", "as written")
-    spans = dict.fromkeys(("accuracy", "subset_accuracy"), _span(whole[0])) if whole else {}
+    metrics = _part(report, "metrics")
+    counted = next((name for name in RIGHT if name in metrics), "")
+    spans = {counted: _span(whole[0])} if whole and "accuracy" in whole[0] else {}
     rows = [
         (one.title, written(one, mine), spans.get(one.name, ""), written(one, theirs))
         for one, mine, theirs in figures_of(report)
@@ -208,15 +213,17 @@ def _failures(report: Report) -> Blocks:
     found = []
     if worst := report.get("worst_slice"):
         named = escaped(f"{SLICES.get(worst['kind'], worst['kind'])} “{worst['name']}”")
-        right = f"{worst['accuracy']:.2%} right of {worst['rows']:,} rows ({_span(worst)})"
+        how = "right of" if "accuracy" in worst else "on the mean of"
+        right = f"{share_of(worst):.2%} {how} {worst['rows']:,} rows ({_span(worst)})"
         found.append(f"Most surely bad: {named}, {right}.")
     for kind, title in SLICES.items():
         some = _slices(report, kind)
         if kind in ("label", "group"):  # the others have an order of their own
             some = sorted(some, key=lambda entry: entry["upper"])
-        cells = [(s["name"], f"{s['rows']:,}", f"{s['accuracy']:.2%}", _span(s)) for s in some]
+        cells = [(s["name"], f"{s['rows']:,}", f"{share_of(s):.2%}", _span(s)) for s in some]
         if cells:
-            found.append(table((title, "rows", "accuracy", "95 % interval"), cells[:SHOWN]))
+            value = "accuracy" if "accuracy" in some[0] else "mean ROUGE"
+            found.append(table((title, "rows", value, "95 % interval"), cells[:SHOWN]))
     groups = report.get("bias") or ()
     biased = [f"{g['name']} ({g['difference']:+.2%})" for g in groups if g["p_value"] <= 0.05]
     if groups:

@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.evaluate.handover import curve
-from attar.evaluate.slices import bias_table, perturbed_slices, slices, worst
+from attar.evaluate.slices import (
+    CASES,
+    DOCUMENT_LENGTHS,
+    LENGTHS,
+    PERTURBATIONS,
+    Judged,
+    bias_table,
+    perturbed_slices,
+    slices,
+    worst,
+)
 from attar.evaluate.statistics import discordant, mcnemar
 from attar.evaluate.teacher import teacher_labels
 from attar.evidence import Evidence
@@ -87,11 +97,12 @@ class Examination:
     def sections(self) -> dict[str, Any]:
         """The parts of the report that help to read the figures. Where answers are not right or
         wrong, those that count right ones are empty, and the worst answers stand for errors."""
-        if self.grades is not None:
-            none = dict.fromkeys(("comparison", "worst_slice", "reliability"))
-            lists = ("slices", "bias", "confusions", "by_label", "errors")
-            return {**none, **{key: [] for key in lists}, "worst": self._worst(self.grades)}
         cut = self._slices()
+        if self.grades is not None:
+            none = dict.fromkeys(("comparison", "reliability"))
+            lists = ("bias", "confusions", "by_label", "errors")
+            said = {"slices": cut, "worst_slice": worst(cut), "worst": self._worst(self.grades)}
+            return {**none, **{key: [] for key in lists}, **said}
         return {
             "comparison": self._comparison(),
             "slices": cut,
@@ -114,15 +125,27 @@ class Examination:
         if not inside:
             return []
 
-        def labels(texts: Sequence[str]) -> list[str]:
-            answers = self.predictor.stream(texts)
-            shown = self.progress.track(answers, "slices", len(texts))
-            return [answer.label for answer in shown]
+        def judge(rows: Sequence[Row]) -> Judged:
+            texts = [row.text for row in rows]
+            shown = self.progress.track(self.predictor.stream(texts), "slices", len(texts))
+            answers = list(shown)
+            grades = self.task.grades(rows, answers)
+            if grades is not None:
+                return grades
+            return np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
 
-        parts = slices(inside, self.right[self.inside], labels_of=self.task.labels_of)
-        if self.task.gold_kind == "spans":  # a changed text has its spans elsewhere
-            return parts
-        return [*parts, *perturbed_slices(labels, inside)]
+        judged = self.right[self.inside] if self.grades is None else self.grades[self.inside]
+        documents = self.task.reads == "sentences"
+        lengths = DOCUMENT_LENGTHS if documents else LENGTHS
+        parts = slices(inside, judged, labels_of=self.task.labels_of, lengths=lengths)
+        if len({part["name"] for part in parts if part["kind"] == "label"}) == 1:
+            parts = [part for part in parts if part["kind"] != "label"]  # which are all rows
+        # A typo or two are nothing to a document; in a text they move its spans.
+        spans = self.task.gold_kind == "spans"
+        kinds = [kind for kind in PERTURBATIONS if not documents or kind != "typos"]
+        if spans:
+            kinds = [*CASES]
+        return [*parts, *perturbed_slices(judge, inside, kinds, keep_places=spans)]
 
     def _comparison(self) -> dict[str, Any] | None:
         if self.teacher is None:

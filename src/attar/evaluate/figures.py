@@ -8,7 +8,7 @@ from typing import Any
 
 from attar.errors import RecipeError
 from attar.tasks import TASKS
-from attar.types import Figure
+from attar.types import Figure, Task
 
 AGREEMENT = Figure("agreement", "agreement with the teacher", of_teacher=False)
 
@@ -27,6 +27,11 @@ def figures_of(report: Mapping[str, Any]) -> list[tuple[Figure, float, float | N
         for one in (*known, AGREEMENT)
         if mine.get(one.name) is not None
     ]
+
+
+def main_figure(task: Task, metrics: Mapping[str, Any]) -> Figure:
+    """The first of the task's figures that is among `metrics`; where none is, its first."""
+    return next((one for one in task.figures if one.name in metrics), task.figures[0])
 
 
 def written(figure: Figure, value: float | None) -> str:

@@ -17,6 +17,7 @@ from attar.errors import BundleError
 from attar.evaluate.claims import adjusted, decide, in_words, spec_of
 from attar.evaluate.cost import Prices, cost
 from attar.evaluate.figures import figures_of, written
+from attar.evaluate.slices import share_of
 from attar.evidence import Exact
 
 PACKAGES = ("attar", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
@@ -169,7 +170,7 @@ def _trust(report: Mapping[str, Any]) -> list[str]:
     slice_ = report.get("worst_slice")
     if slice_:
         lines.append(
-            f"worst slice: {slice_['kind']} {slice_['name']!r}, {slice_['accuracy']:.1%} "
+            f"worst slice: {slice_['kind']} {slice_['name']!r}, {share_of(slice_):.1%} "
             f"({slice_['lower']:.1%} to {slice_['upper']:.1%}) of {slice_['rows']:,} rows"
         )
     return ["", *lines] if lines else []

@@ -1,8 +1,9 @@
-"""Where the model fails: accuracy on parts of the rows, and on altered texts.
+"""Where the model fails: accuracy on parts of the rows, and on altered texts; of answers that
+are neither right nor wrong, their mean grade.
 
-Every slice carries a 95 % two-sided Clopper-Pearson interval, which assumes independent
-rows. The intervals are for one slice each, not corrected for there being many, and decide
-no claim; only `bias_table` corrects for how many groups it compares. The altered texts
+Every slice carries a 95 % two-sided interval (Clopper-Pearson, of grades Gaffke's), which assumes
+independent rows. The intervals are for one slice each, not corrected for there being many,
+and decide no claim; only `bias_table` corrects for how many groups it compares. The altered texts
 imitate careless typing. They are not drawn from anybody's traffic.
 """
 
@@ -12,19 +13,24 @@ import hashlib
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attar.evaluate.bounds import bounds_of
 from attar.evaluate.statistics import clopper_pearson, holm
+from attar.evidence import Ratio
 from attar.types import Row
 from attar.words import words_of
 
 Choice = TypeVar("Choice")
 
 PERTURBATIONS = ("typos", "lower case", "upper case", "no punctuation")
+#: What leaves every character in its place.
+CASES = ("lower case", "upper case")
 AS_WRITTEN = "as written"
 ALPHA = 0.025  # each side
 LENGTHS = (
@@ -32,6 +38,14 @@ LENGTHS = (
     ("medium (6 to 12 words)", 12),
     ("long (over 12 words)", None),
 )
+DOCUMENT_LENGTHS = (
+    ("short (up to 100 words)", 100),
+    ("medium (101 to 500 words)", 500),
+    ("long (over 500 words)", None),
+)
+Lengths = Sequence[tuple[str, int | None]]
+#: Whether answers are right, bool, or how good they are, 0 to 1, float; (rows,).
+Judged = NDArray[np.bool_] | NDArray[np.float64]
 GROUP_ROWS = 10  # fewer say nothing about a group
 MOST_GROUPS = 50
 TWO_TYPOS = 0.5  # share of texts that get a second typo
@@ -40,24 +54,26 @@ KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 def slices(
     rows: Sequence[Row],
-    right: NDArray[np.bool_],
+    right: Judged,
     group: bool = True,
     labels_of: Callable[[str | None], Sequence[str]] = lambda label: (label,) if label else (),
+    lengths: Lengths = LENGTHS,
 ) -> list[dict[str, Any]]:
     """Accuracy by gold label, by length in words, and by the user's group where one is given.
 
     rows: in scope. right: (rows,). labels_of: the labels that a row's label stands for; a
     row with several is in the slice of each. group: False leaves the groups out. Entries are
-    {kind, name, rows, accuracy, lower, upper}; a slice without rows is no slice.
+    {kind, name, rows, accuracy, lower, upper}, or `grade` for accuracy; a slice without rows is
+    no slice.
     """
     labels = [labels_of(row.label) for row in rows]
-    lengths = [_length(row.text) for row in rows]
+    long = [_length(row.text, lengths) for row in rows]
     found = [
-        _entry("label", name, int(right[having].sum()), int(having.sum()))
+        _entry("label", name, right[having])
         for name in sorted({name for some in labels for name in some})
         for having in [np.array([name in some for some in labels], bool)]
     ]
-    found += [_of(lengths, right, "length", name) for name, _ in LENGTHS if name in lengths]
+    found += [_of(long, right, "length", name) for name, _ in lengths if name in long]
     if group:
         groups = [row.group for row in rows]
         found += [_of(groups, right, "group", name) for name in _large(groups)]
@@ -65,24 +81,40 @@ def slices(
 
 
 def perturbed_slices(
-    predict: Callable[[Sequence[str]], Sequence[str]], rows: Sequence[Row], seed: int = 0
+    judge: Callable[[Sequence[Row]], Judged],
+    rows: Sequence[Row],
+    kinds: Sequence[str] = PERTURBATIONS,
+    seed: int = 0,
+    keep_places: bool = False,
 ) -> list[dict[str, Any]]:
-    """Accuracy on the texts as written, then on each of PERTURBATIONS, of the same rows.
+    """Accuracy on the texts as written, then on each of `kinds`, of the same rows.
 
-    predict: texts -> the label named for each. Texts that a perturbation leaves alone
-    count too: the figure is about all traffic typed in that manner.
+    judge: rows -> how right the answers to their texts are. Texts that a perturbation leaves
+    alone count too: the figure is about all traffic typed in that manner. keep_places: leave
+    alone those in which it would move characters ("ß" is two in upper case).
     """
     if not rows:
         return []
-    variants = {AS_WRITTEN: [row.text for row in rows]}
-    for kind in PERTURBATIONS:
-        variants[kind] = [perturb(row.text, kind, seed) for row in rows]
+    variants = {AS_WRITTEN: list(rows)}
+    for kind in kinds:
+        texts = [perturb(row.text, kind, seed) for row in rows]
+        if keep_places:
+            pairs = zip(texts, rows, strict=True)
+            texts = [text if len(text) == len(row.text) else row.text for text, row in pairs]
+        variants[kind] = [replace(row, text=t) for row, t in zip(rows, texts, strict=True)]
     found = []
-    for name, texts in variants.items():
-        pairs = zip(predict(texts), rows, strict=True)
-        successes = sum(label == row.label for label, row in pairs)
-        found.append(_entry("perturbation", name, successes, len(rows)))
+    for name, altered in variants.items():
+        judged = judge(altered)
+        if len(judged) != len(rows):
+            raise ValueError(f"{len(judged)} answers to {len(rows)} texts")
+        found.append(_entry("perturbation", name, judged))
     return found
+
+
+def share_of(entry: Mapping[str, Any]) -> float:
+    """The share right of a slice, or its mean grade."""
+    share = entry.get("accuracy")
+    return float(entry["grade"] if share is None else share)
 
 
 def worst(slices: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -93,7 +125,7 @@ def worst(slices: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     having been picked. "as written" is no part of the rows, so it is never named.
     """
     parts = [s for s in slices if (s["kind"], s["name"]) != ("perturbation", AS_WRITTEN)]
-    return min(parts, key=lambda s: (s["upper"], s["accuracy"]), default=None)
+    return min(parts, key=lambda s: (s["upper"], share_of(s)), default=None)
 
 
 def bias_table(rows: Sequence[Row], right: NDArray[np.bool_]) -> list[dict[str, Any]]:
@@ -203,9 +235,9 @@ def _without_punctuation(text: str) -> str:
     return text if bare == text else " ".join(bare.split()) or text
 
 
-def _length(text: str) -> str:
+def _length(text: str, lengths: Lengths) -> str:
     words = len(words_of(text))
-    return next(name for name, most in LENGTHS if most is None or words <= most)
+    return next(name for name, most in lengths if most is None or words <= most)
 
 
 def _large(groups: Iterable[str | None]) -> list[str]:
@@ -215,20 +247,22 @@ def _large(groups: Iterable[str | None]) -> list[str]:
     return sorted(large, key=lambda name: (-counts[name], name))[:MOST_GROUPS]
 
 
-def _of(
-    names: Sequence[str | None], right: NDArray[np.bool_], kind: str, name: str
-) -> dict[str, Any]:
-    hits = right[np.array([other == name for other in names], bool)]
-    return _entry(kind, name, int(hits.sum()), len(hits))
+def _of(names: Sequence[str | None], right: Judged, kind: str, name: str) -> dict[str, Any]:
+    return _entry(kind, name, right[np.array([other == name for other in names], bool)])
 
 
-def _entry(kind: str, name: str, successes: int, rows: int) -> dict[str, Any]:
-    low, high = clopper_pearson(successes, rows, ALPHA)
+def _entry(kind: str, name: str, judged: Judged) -> dict[str, Any]:
+    rows, figure = len(judged), "accuracy"
+    if judged.dtype == bool:
+        low, high = clopper_pearson(int(judged.sum()), rows, ALPHA)
+    else:
+        figure = "grade"
+        low, high, _ = bounds_of(Ratio.mean(judged.astype(np.float64)))(ALPHA)
     return {
         "kind": kind,
         "name": name,
         "rows": rows,
-        "accuracy": round(successes / rows, 6),
+        figure: round(float(judged.mean()), 6),
         "lower": round(low, 6),
         "upper": round(high, 6),
     }

@@ -1,4 +1,4 @@
-"""The frontier: what accuracy a size buys, measured on select from a tenth of a megabyte up
+"""The frontier: what quality a size buys, measured on select from a tenth of a megabyte up
 to the teacher.
 
 Candidates are the shapes that a build would try at each of a list of sizes, through the
@@ -17,19 +17,19 @@ from typing import Any
 from attar.data.called import task_of
 from attar.data.curate import curate
 from attar.errors import DataError, RecipeError
-from attar.evaluate.documents import informed
-from attar.evaluate.examine import Examination
+from attar.evaluate.bounds import bounds_of
+from attar.evaluate.figures import main_figure
 from attar.evaluate.latency_table import LatencyTable, cpu_name
-from attar.evaluate.statistics import clopper_pearson
 from attar.files import write_atomically
 from attar.passes import Artifact, Context
 from attar.passes.export_onnx import ExportOnnx
-from attar.passes.finetune import Finetune
 from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
+    SHORT,
     Candidate,
     behind_the_frontier,
     draft_of,
+    examined,
     latency_of,
     quick_enough,
     successive_halving,
@@ -37,12 +37,11 @@ from attar.plan.search import (
 from attar.plan.start import CACHE
 from attar.plan.vectors import documents_bytes
 from attar.recipe import Recipe
-from attar.runtime.predictor import Predictor
 from attar.train.shapes import Shape, bundle_bytes, fitting_shapes, reports_bytes
-from attar.types import Derived, Progress, Silent
+from attar.types import Derived, Progress, Silent, Task
 
 SIZES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)  # MB
-ALPHA = 0.05
+ALPHA = 0.025  # each side
 
 
 def frontier(
@@ -98,8 +97,10 @@ def frontier(
     points = [_point(c, base) for c in sorted(candidates, key=lambda c: c.size_bytes)]
     points.append(_teacher_point(base))
     _mark(points)
+    figure = main_figure(task, candidates[0].figures)
     found = {
         "name": recipe.name,
+        "figure": {"name": figure.name, "title": figure.title, "share": figure.share},
         "select_rows": len(base.trials.dataset.select),
         "pieces": base.pieces,
         "machine": cpu_name(),
@@ -140,40 +141,31 @@ def _point(candidate: Candidate, base: Prepared) -> dict[str, Any]:
         "parameters": candidate.parameters,
         "latency_ms": latency_of(candidate.shape, base.source, base.trimmed, base.context),
         "trial": round(candidate.trial, 3),
-        **_quality(candidate),
+        **_quality(candidate, base.trials.task),
     }
 
 
 def _teacher_point(base: Prepared) -> dict[str, Any]:
-    """The frozen teacher as a float32 bundle: what the students of the trials learn from."""
-    frozen = Finetune(method="frozen", balance=base.balance.value)
-    tuned = frozen.apply(base.teacher_start, base.trials)
-    exported = ExportOnnx().apply(tuned, base.trials)
-    draft = draft_of(exported, base.trials)
+    """The teacher of the trials as a float32 bundle: what their students learn from."""
     teacher = base.trials.teacher
-    assert teacher is not None
-    figures = Examination(
-        base.trials.task,
-        Predictor(draft),
-        base.trials.dataset.select,
-        informed(teacher, base.trials.dataset.documents),
-        base.trials.columns,
-        base.trials.out_of_scope,
-        base.trials.progress,
-    ).metrics()
-    known = {key: value for key, value in figures.items() if value is not None}
-    made = Candidate(None, draft.size_bytes, 0, known, base.trials.task.score(known))
+    folder, name = getattr(teacher, "folder", None), getattr(teacher, "name", "")
+    assert folder is not None  # a model of this machine, or the first of several is one
+    model = Artifact(folder, getattr(teacher, "fingerprint", "").split("+")[0])
+    exported = ExportOnnx().apply(model, base.trials)
+    draft = draft_of(exported, base.trials)
+    made = examined(None, draft, draft.size_bytes // 4, base.trials)
     latency = LatencyTable.of_this_machine().lookup(
         f"float32 export {exported.fingerprint[:16]}", lambda: _again(exported, base.trials)
     )
+    how = "frozen" if name.startswith("frozen") else "tuned"
     return {
-        "name": "the frozen teacher, float32",
+        "name": f"the {how} teacher, float32",
         "family": "teacher",
-        "size_bytes": draft.size_bytes,
-        "parameters": draft.size_bytes // 4,
+        "size_bytes": made.size_bytes,
+        "parameters": made.parameters,
         "latency_ms": latency,
         "trial": None,
-        **_quality(made),
+        **_quality(made, base.trials.task),
     }
 
 
@@ -181,18 +173,18 @@ def _again(exported: Artifact, context: Context) -> Path:
     return draft_of(exported, context).path
 
 
-def _quality(candidate: Candidate) -> dict[str, Any]:
-    """The score, and accuracy in scope with its two-sided 95 % interval; of a task that ranks,
-    recall@1."""
-    rows = round(candidate.figures.get("in_scope_rows", 0))
-    known = (candidate.figures.get(name) for name in ("accuracy", "recall_at_1"))
-    accuracy = next((value for value in known if value is not None), float("nan"))
-    low, high = clopper_pearson(round(accuracy * rows), rows, ALPHA / 2) if rows else (0.0, 1.0)
+def _quality(candidate: Candidate, task: Task) -> dict[str, Any]:
+    """The score, and the task's main figure with its two-sided 95 % interval; None where it is
+    undefined."""
+    value = candidate.figures.get(main_figure(task, candidate.figures).name)
+    low = high = None
+    if value is not None and candidate.evidence is not None:
+        low, high, _ = bounds_of(candidate.evidence)(ALPHA)
     return {
         "score": round(candidate.score, 6),
-        "accuracy": round(accuracy, 6),
-        "low": round(low, 6),
-        "high": round(high, 6),
+        "value": value,
+        "low": None if low is None else round(low, 6),
+        "high": None if high is None else round(high, 6),
         "oos_auroc": candidate.figures.get("oos_auroc"),
         "agreement": candidate.figures.get("agreement"),
     }
@@ -208,5 +200,6 @@ def _mark(points: Sequence[dict[str, Any]]) -> None:
 
 def _best_within(points: Sequence[dict[str, Any]], size: float) -> dict[str, Any]:
     fitting = [p for p in points if p["size_bytes"] <= size * 1e6]
-    best = max(fitting, key=lambda p: (p["trial"] or 1.0, p["score"]), default=None)
+    # A short trial says less than a longer one, whatever it scored.
+    best = max(fitting, key=lambda p: (p["trial"] != round(SHORT, 3), p["score"]), default=None)
     return {"size_mb": size, "best": None if best is None else best["name"]}

@@ -19,7 +19,9 @@ from typing import Any
 from attar.bundle import Bundle
 from attar.evaluate.documents import informed
 from attar.evaluate.examine import Examination
+from attar.evaluate.figures import main_figure
 from attar.evaluate.latency_table import LatencyTable
+from attar.evidence import Evidence
 from attar.metrics import surely_better
 from attar.passes import Artifact, Context, Pass, apply_all
 from attar.passes.distill import Distill
@@ -67,7 +69,7 @@ class Candidate:
     """A student that a trial measured on the select split. shape: None keeps the start's
     own. size_bytes: of the draft, which the report and golden examples will add to. score:
     what the search maximizes (the task's `score` of the figures). trial: the share of the
-    final training that it got."""
+    final training that it got. evidence: what the main figure was measured on."""
 
     shape: Shape | None
     size_bytes: int
@@ -75,6 +77,7 @@ class Candidate:
     figures: Mapping[str, float]
     score: float
     trial: float = TRIAL
+    evidence: Evidence | None = None
 
     @property
     def name(self) -> str:
@@ -286,25 +289,28 @@ def measure(
 
     start: trimmed to the vocabulary of the final training, so that sizes agree.
     """
-    assert context.teacher is not None
     trained, draft = trial(shape, start, context, part, from_labels)
-    figures = Examination(
+    parameters = Model.load(trained.folder).parameters_count
+    return examined(shape, draft, parameters, context, part)
+
+
+def examined(
+    shape: Shape | None, draft: Bundle, parameters: int, context: Context, part: float = TRIAL
+) -> Candidate:
+    """The draft as a candidate, measured on select."""
+    assert context.teacher is not None
+    seen = Examination(
         context.task,
         Predictor(draft),
         context.dataset.select,
         informed(context.teacher, context.dataset.documents),
         context.columns,
         context.out_of_scope,
-    ).metrics()
-    known = {key: value for key, value in figures.items() if value is not None}
-    return Candidate(
-        shape,
-        draft.size_bytes,
-        Model.load(trained.folder).parameters_count,
-        known,
-        context.task.score(known),
-        part,
     )
+    known = {key: value for key, value in seen.metrics().items() if value is not None}
+    evidence = seen.evidence().get(main_figure(context.task, known).name)
+    score = context.task.score(known)
+    return Candidate(shape, draft.size_bytes, parameters, known, score, part, evidence)
 
 
 def trial(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError
-from attar.evidence import Evidence, Proportion, Resampled
+from attar.evidence import Evidence, Proportion
 from attar.predictions import Call, Extraction, FoundSpan, Prediction
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.calling import MAX_CALLS, Filled, alike, check_template, filled, template_in
 from attar.tasks.functions import Functions, known_functions
 from attar.tasks.normalize import need_extra
 from attar.tasks.segments import owners_of
-from attar.tasks.shared import groups_of, ratio, weighted_f1
+from attar.tasks.shared import f1_of, groups_of, ratio
 from attar.types import Row
 
 CALL_METRICS = ("calls", "call_f1")
@@ -102,10 +101,10 @@ def call_evidence(
     if functions is None:
         return {}
     right, found, given, gold = _counted(rows, answers, functions)
-    groups, one_stratum = groups_of(rows), np.zeros(len(rows), np.int64)
+    groups = groups_of(rows)
     return {
         "calls": Proportion(right, groups),
-        "call_f1": Resampled(partial(weighted_f1, found, given + gold), one_stratum, groups),
+        "call_f1": f1_of(found, given + gold, groups),
     }
 
 

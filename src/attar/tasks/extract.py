@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError, DataError
-from attar.evidence import Difference, Evidence, Proportion, Resampled
+from attar.evidence import Difference, Evidence, Proportion
 from attar.metrics import softmax
 from attar.predictions import (
     SHOWN_ALTERNATIVES,
@@ -53,7 +52,7 @@ from attar.tasks.layers import (
     with_unread,
 )
 from attar.tasks.segments import OPEN, parts_in, segment_tags, together
-from attar.tasks.shared import check_scores, groups_of, ratio, weighted_f1
+from attar.tasks.shared import check_scores, f1_of, groups_of, ratio
 from attar.tasks.span_counts import counts, evidence_by_label, labels_right
 from attar.tasks.tagging import tags_of
 from attar.tasks.words import places, words_of
@@ -354,9 +353,9 @@ class Extract:
         def share(hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Proportion:
             return Proportion(hits[of], None if groups is None else groups[of])
 
-        everywhere, one_stratum = np.ones(len(rows), bool), np.zeros(len(rows), np.int64)
+        everywhere = np.ones(len(rows), bool)
         evidence: dict[str, Evidence] = {
-            "span_f1": Resampled(partial(weighted_f1, found, given + gold), one_stratum, groups),
+            "span_f1": f1_of(found, given + gold, groups),
             "exact": share(right, everywhere),
             "handover": share(~answered, everywhere),
             "error_when_answering": share(~right, answered),

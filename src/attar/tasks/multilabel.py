@@ -30,7 +30,14 @@ from attar.metrics import (
 )
 from attar.predictions import Alternative, LabelSet, Prediction
 from attar.tasks.label_sets import labels_in, name_of
-from attar.tasks.shared import check_labels, check_scores, checked_logits, groups_of, is_number
+from attar.tasks.shared import (
+    check_labels,
+    check_scores,
+    checked_logits,
+    f1_of,
+    groups_of,
+    is_number,
+)
 from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
 UNTUNED = 0.5
@@ -274,7 +281,9 @@ class Multilabel:
 
         everywhere, one_stratum = np.ones(len(rows), bool), np.zeros(len(rows), np.int64)
         found: dict[str, Evidence] = {
-            "micro_f1": Resampled(partial(weighted_micro_f1, gold, named), one_stratum, groups),
+            "micro_f1": f1_of(
+                (gold & named).sum(axis=1), gold.sum(axis=1) + named.sum(axis=1), groups
+            ),
             "macro_f1": Resampled(partial(weighted_mean_f1, gold, named), one_stratum, groups),
             "subset_accuracy": share(right, everywhere),
             "handover": share(~answered, everywhere),

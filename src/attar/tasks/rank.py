@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError, DataError
-from attar.evidence import Difference, Evidence, Proportion, Resampled, Separation
+from attar.evidence import Difference, Evidence, Proportion, Ratio, Separation
 from attar.metrics import auroc, sigmoid
 from attar.predictions import Prediction, RankedDocument, Ranking
 from attar.tasks.shared import HAND_OVER_FIGURES, check_scores, groups_of, is_number
@@ -236,9 +236,8 @@ class Rank:
         if inside.any():
             for k in (1, 5, 10):
                 found[f"recall_at_{k}"] = share((places > 0) & (places <= k), inside)
-            one_stratum = np.zeros(int(inside.sum()), np.int64)
             for name, gains in (("mrr", _reciprocal(places)), ("ndcg_at_10", _discounted(places))):
-                found[name] = Resampled(_WeightedMean(gains[inside]), one_stratum, kept)
+                found[name] = Ratio.mean(gains[inside], kept)
             found["handover"] = share(~answered, inside)
             found["error_when_answering"] = share(places != 1, inside & answered)
             if teacher is not None:
@@ -257,18 +256,6 @@ class Rank:
         """How often the document that answers most queries is the right one. NaN without rows."""
         counts = Counter(row.label for row in rows)
         return max(counts.values()) / len(rows) if rows else float("nan")
-
-
-class _WeightedMean:
-    """Means of `values` (rows,) under row weights (draws, rows); NaN without weight."""
-
-    def __init__(self, values: Floats) -> None:
-        self.values = values
-
-    def __call__(self, weights: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):
-            found: Floats = weights @ self.values / weights.sum(axis=1)
-        return found
 
 
 def dimensions(count: int) -> tuple[str, ...]:

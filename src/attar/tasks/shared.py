@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError
+from attar.evidence import Ratio
 from attar.types import Figure, Outputs, Row
 
 #: Of the model that abstains; a teacher is asked for its best answer.
@@ -73,14 +74,11 @@ def is_number(value: Any) -> bool:
         return False
 
 
-def weighted_f1(
-    found: NDArray[np.int64], both: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Micro-F1 under row weights (draws, rows). both: given and gold of each row."""
-    total = weights @ both
-    with np.errstate(invalid="ignore"):
-        f1: NDArray[np.float64] = np.where(total > 0, 2 * (weights @ found) / total, np.nan)
-    return f1
+def f1_of(
+    found: NDArray[np.int64], both: NDArray[np.int64], groups: NDArray[np.int64] | None
+) -> Ratio:
+    """Micro-F1 as evidence. found: rightly, both: given and gold together, of each row, (rows,)."""
+    return Ratio((2 * found).astype(np.float64), both.astype(np.float64), groups)
 
 
 def ratio(part: float, whole: float) -> float:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attar.errors import BundleError, DataError
-from attar.evidence import Evidence, Resampled
+from attar.evidence import Evidence, Ratio
 from attar.metrics import softmax
 from attar.predictions import FoundSpan, Prediction, Summary
 from attar.tasks.choosing import DEFAULTS, Document, check_choosing, choose, fixed, unit
@@ -255,17 +254,16 @@ class Summarize:
         if not rows:
             return {}
         found = _rouges(rows, [answer.label for answer in answers])
-        one_stratum, groups = np.zeros(len(rows), np.int64), groups_of(rows)
-
-        def mean_of(values: Floats) -> Resampled:
-            return Resampled(partial(_weighted_mean, values), one_stratum, groups)
-
+        groups = groups_of(rows)
         evidence: dict[str, Evidence] = {
-            name: mean_of(found[:, i]) for i, name in enumerate(MEASURES)
+            name: Ratio.mean(found[:, i], groups) for i, name in enumerate(MEASURES)
         }
-        evidence["compression"] = mean_of(_compression(rows, _words(rows, answers)))
+        # A sentence cut in two at its end can count one word more than in its document.
+        said = np.minimum(_compression(rows, _words(rows, answers)), 1.0)
+        evidence["compression"] = Ratio.mean(said, groups)
         if teacher is not None:
-            evidence["retained"] = mean_of(found.mean(axis=1) - _rouges(rows, teacher).mean(axis=1))
+            gained = found.mean(axis=1) - _rouges(rows, teacher).mean(axis=1)
+            evidence["retained"] = Ratio.mean(gained, groups, low=-1.0)
         return evidence
 
     def chance(self, rows: Sequence[Row]) -> float:
@@ -362,12 +360,6 @@ def _words(rows: Sequence[Row], answers: Sequence[Prediction]) -> Floats:
 
 def _compression(rows: Sequence[Row], said: Floats) -> Floats:
     return said / np.array([max(1, len(words_of(row.text))) for row in rows], np.float64)
-
-
-def _weighted_mean(values: Floats, weights: Floats) -> Floats:
-    """Under row weights (draws, rows)."""
-    found: Floats = weights @ values / weights.sum(axis=1)
-    return found
 
 
 SUMMARIZE: Task = Summarize()

@@ -19,25 +19,22 @@ from attar.evaluate.page.markup import (
     tag,
 )
 
-_HEAD = ("candidate", "size", "accuracy", "95 %", "latency", "note")
 _HOW = (
     "Each candidate is a trial: the int8 file that would ship, after a share of the final "
-    "training, taught by the frozen teacher and measured on the select split. A build at that "
-    "size trains in full, with a tuned teacher, and should surpass it. Intervals are two-sided "
-    "Clopper-Pearson."
+    "training, taught by a teacher that takes little training itself, and measured on the select "
+    "split. A build at that size trains in full, with a tuned teacher, and should surpass it. "
+    "Intervals are two-sided, each by itself."
 )
 
 
 def as_text(found: Mapping[str, Any]) -> str:
-    scored = any(point["oos_auroc"] is not None for point in found["points"])
     lines = [
         f"{found['name']}: measured on {found['select_rows']:,} select rows "
         f"({found['pieces']:,} pieces)",
         "",
-        *_columns([_HEAD, *map(_cells, found["points"])]),
+        *_columns([_head(found), *(_cells(point, found) for point in found["points"])]),
         "",
-        "best: no smaller candidate scores as high",
-        *(["  (score: mean of accuracy and out-of-scope AUROC)"] if scored else []),
+        "best: no smaller candidate scores as high; the score is what a build's search looks at",
         "",
         "best at each size:",
         *_columns([(f"{s['size_mb']:g} MB", s["best"] or "nothing fits") for s in found["sizes"]]),
@@ -60,7 +57,7 @@ def as_html(found: Mapping[str, Any]) -> str:
         )
     rows: list[list[object]] = []
     for number, point in enumerate(points, 1):
-        name, *cells = _cells(point)
+        name, *cells = _cells(point, found)
         shown = tag("b", name) if point["on_frontier"] else name
         rows.append([join(f"{number}. ", shown), *cells])
     sizes = [[f"{s['size_mb']:g} MB", s["best"] or "nothing fits"] for s in found["sizes"]]
@@ -78,7 +75,7 @@ def as_html(found: Mapping[str, Any]) -> str:
                 "section",
                 tag("h2", "Score against size"),
                 figure(plots.frontier(points)) if points else Html(""),
-                table("", _HEAD, rows),
+                table("", _head(found), rows),
                 paragraph(_HOW),
             ),
             tag(
@@ -90,15 +87,21 @@ def as_html(found: Mapping[str, Any]) -> str:
     )
 
 
-def _cells(point: Mapping[str, Any]) -> tuple[str, ...]:
+def _head(found: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("candidate", "size", "score", found["figure"]["title"], "95 %", "latency", "note")
+
+
+def _cells(point: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
+    show = percent if found["figure"]["share"] else "{:.4f}".format
     short = point["trial"] is not None and point["trial"] < 0.2
     notes = ["best"] if point["on_frontier"] else []
     notes += ["short trial"] if short else []
     return (
         point["name"],
         file_size(point["size_bytes"]),
-        percent(point["accuracy"]),
-        f"{percent(point['low'])} to {percent(point['high'])}",
+        f"{point['score']:.4f}",
+        "–" if point["value"] is None else show(point["value"]),
+        "–" if point["low"] is None else f"{show(point['low'])} to {show(point['high'])}",
         in_ms(point["latency_ms"]),
         ", ".join(notes),
     )

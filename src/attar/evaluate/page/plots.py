@@ -19,6 +19,7 @@ from attar.evaluate.page.drawing import (
     text,
 )
 from attar.evaluate.page.markup import Format, Html, join, percent, short_percent
+from attar.evaluate.slices import share_of
 
 FAR = 4  # times p50: a p99 beyond it makes the axis of the latency logarithmic
 
@@ -65,7 +66,8 @@ def amount_bar(value: float, end: float, limit: float | None, label: str) -> Htm
 
 def interval(row: Mapping[str, Any], axis: Axis, reference: float | None) -> Html:
     """A dot with its 95 % interval, and a faint line at the figure over all rows."""
-    label = f"{percent(row['accuracy'])}, {percent(row['lower'])} to {percent(row['upper'])}"
+    value = share_of(row)
+    label = f"{percent(value)}, {percent(row['lower'])} to {percent(row['upper'])}"
     over_all = (
         "" if reference is None else line(axis.at(reference), 0, axis.at(reference), 100, "ref")
     )
@@ -74,7 +76,7 @@ def interval(row: Mapping[str, Any], axis: Axis, reference: float | None) -> Htm
         label,
         over_all,
         line(axis.at(row["lower"]), 50, axis.at(row["upper"]), 50, "interval thin"),
-        dot(axis.at(row["accuracy"]), 50, "dot", row=label),
+        dot(axis.at(value), 50, "dot", row=label),
     )
 
 

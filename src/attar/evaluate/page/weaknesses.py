@@ -13,7 +13,6 @@ from attar.evaluate.page.markup import (
     breakable,
     counted,
     details,
-    dig,
     hidden,
     in_points,
     join,
@@ -24,10 +23,12 @@ from attar.evaluate.page.markup import (
     table,
     tag,
 )
+from attar.evaluate.slices import share_of
 
 WORST_SLICES = 12
 
-_SLICE = ("kind", "name", "rows", "accuracy", "lower", "upper")
+_SLICE = ("kind", "name", "rows", "lower", "upper")
+_FIGURES = ("accuracy", "grade")
 _KINDS = {
     "label": ("By label", "label"),
     "length": ("By length of the text", "length"),
@@ -37,21 +38,25 @@ _KINDS = {
 
 
 def slices(report: Mapping[str, Any]) -> Html:
-    found = records(report, "slices", *_SLICE)
+    found = _cut(report, "slices")
     if not found:
         return Html("")
-    found.sort(key=lambda row: (row["accuracy"], -row["rows"]))
+    found.sort(key=lambda row: (share_of(row), -row["rows"]))
+    graded = "grade" in found[0]
     parts = [row for row in found if row["name"] != "as written"] or found
-    named = records({"worst": [report.get("worst_slice")]}, "worst", *_SLICE)
-    worst = named[0] if named else min(parts, key=lambda row: (row["upper"], row["accuracy"]))
+    named = _cut({"worst": [report.get("worst_slice")]}, "worst")
+    worst = named[0] if named else min(parts, key=lambda row: (row["upper"], share_of(row)))
     said = join(
         f"Weakest: {_kind(worst['kind'])[1]} “",
         tag("bdi", worst["name"]),
-        f"”, {percent(worst['accuracy'])} right "
+        f"”, {percent(share_of(worst))} {'on the mean' if graded else 'right'} "
         f"on {counted(worst['rows'], 'row')} ({percent(worst['lower'])} to "
         f"{percent(worst['upper'])}). Of all slices its upper bound is the lowest.",
     )
-    overall = dig(report, "metrics", "accuracy") or dig(report, "metrics", "subset_accuracy")
+    whole = [row for row in found if row["kind"] == "length"]  # of every row its own length
+    overall = None
+    if rows := sum(row["rows"] for row in whole):
+        overall = sum(row["rows"] * share_of(row) for row in whole) / rows
     axis = spanning(
         [x for row in found for x in (row["lower"], row["upper"])],
         short_percent, pad=0.04, within=(0, 1),
@@ -62,8 +67,16 @@ def slices(report: Mapping[str, Any]) -> Html:
     ]
     note = "Line: 95% interval of each slice by itself; among many slices some lie low by chance."
     if overall is not None:
-        note += " The vertical line is the accuracy over all rows."
+        note += f" The vertical line is the {'mean' if graded else 'share right'} of all rows."
+    if graded:
+        note += " Each row counts by the mean of its ROUGE-1, -2 and -L."
     return join(paragraph(said), *tables, tag("p", note, class_="note"), _groups(report))
+
+
+def _cut(parent: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The slices that say how many answers are right, or how good they are."""
+    known = records(parent, key, *_SLICE)
+    return [row for row in known if any(row.get(name) is not None for name in _FIGURES)]
 
 
 def _groups(report: Mapping[str, Any]) -> Html:
@@ -89,13 +102,14 @@ def _slice_table(
     kind: str, rows: Sequence[Mapping[str, Any]], axis: Axis, overall: float | None
 ) -> Html:
     """Worst first; beyond WORST_SLICES folded away."""
-    head = (_kind(kind)[1], "rows", plots.interval_scale(axis), "right")
+    value = "mean" if "grade" in rows[0] else "right"
+    head = (_kind(kind)[1], "rows", plots.interval_scale(axis), value)
     cells = [
         [
             breakable(r["name"]),
             f"{r['rows']:,}",
             plots.interval(r, axis, overall),
-            percent(r["accuracy"]),
+            percent(share_of(r)),
         ]
         for r in rows
     ]
