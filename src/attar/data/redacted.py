@@ -14,6 +14,7 @@ from attar.data.personal import Found, find_personal_data, placeholders
 from attar.tasks.annotations import Span, annotation_in
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import labels_in
+from attar.tasks.right_documents import documents_in
 from attar.tasks.summaries import reference_in, reference_name
 from attar.types import GoldKind, Row
 
@@ -68,4 +69,6 @@ def label_fields(row: Row, kind: GoldKind) -> dict[str, Any]:
         return spans if annotation.label is None else {"label": annotation.label, **spans}
     if kind == "labels":
         return {"label": list(labels_in(row.label))}
+    if kind == "document" and len(documents_in(row.label)) > 1:
+        return {"label": list(documents_in(row.label))}
     return {"label": reference_in(row.label) if kind == "summary" else row.label}

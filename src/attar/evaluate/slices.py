@@ -9,6 +9,7 @@ imitate careless typing. They are not drawn from anybody's traffic.
 from __future__ import annotations
 
 import hashlib
+import operator
 import random
 import unicodedata
 from collections import Counter
@@ -65,12 +66,16 @@ def slices(
 
 
 def perturbed_slices(
-    predict: Callable[[Sequence[str]], Sequence[str]], rows: Sequence[Row], seed: int = 0
+    predict: Callable[[Sequence[str]], Sequence[str]],
+    rows: Sequence[Row],
+    is_right: Callable[[str | None, str], bool] = operator.eq,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Accuracy on the texts as written, then on each of PERTURBATIONS, of the same rows.
 
-    predict: texts -> the label named for each. Texts that a perturbation leaves alone
-    count too: the figure is about all traffic typed in that manner.
+    predict: texts -> the label named for each. is_right: of a gold label and a named one. Texts
+    that a perturbation leaves alone count too: the figure is about all traffic typed in that
+    manner.
     """
     if not rows:
         return []
@@ -80,7 +85,7 @@ def perturbed_slices(
     found = []
     for name, texts in variants.items():
         pairs = zip(predict(texts), rows, strict=True)
-        successes = sum(label == row.label for label, row in pairs)
+        successes = sum(is_right(row.label, label) for label, row in pairs)
         found.append(_entry("perturbation", name, successes, len(rows)))
     return found
 
