@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attar.bundle import read_bundle, write_bundle
+from attar.bundle import GOLDEN, Bundle, read_bundle, write_bundle
 from attar.errors import BundleError, DataError
+from attar.runtime import nearest
 from attar.runtime.predictor import Predictor, load
 from attar.runtime.reindex import CHANGED, reindex
 from attar.types import Document
+from conftest import DIMENSIONS
 from tiny_ranking import DOCUMENTS, write_ranking_bundle
 
 
@@ -72,6 +74,32 @@ def test_documents_come_and_go(faq: Path) -> None:
     assert made.content_sha256 != certified
     again = reindex(made, faq.with_name("again.attar"), remove=["weather"])
     assert again.manifest["build"][CHANGED] == {"added": 1, "removed": 2, "certified": certified}
+
+
+def test_the_way_to_search_follows_the_documents(
+    faq: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few are searched exactly, many in two stages; golden examples are answered anew."""
+
+    def searched(bundle: Bundle) -> str:
+        (part,) = (part for part in bundle.manifest["parts"] if part["role"] == "index")
+        assert {*part["files"]} <= {*bundle.files}
+        engine: str = part["engine"]
+        return engine
+
+    monkeypatch.setattr(nearest, "MANY_VALUES", 4 * DIMENSIONS)
+    monkeypatch.setattr(nearest, "AXES", 1)
+    bundle = read_bundle(faq)
+    golden = b'{"text": "weather", "label": "?", "score": 0, "abstained": true}\n'
+    bundle = write_bundle(faq, bundle.manifest, {**bundle.files, GOLDEN: golden}, force=True)
+    assert searched(bundle) == nearest.EXACT
+    more = reindex(bundle, faq.with_name("more.attar"), [Document("weather", "The weather.")])
+    assert searched(more) == nearest.TWO_STAGE
+    predictor = load(more.path)
+    assert [a.label for a in predictor(["weather", "refund"])] == ["weather", "money-back"]
+    assert predictor.verify() == []
+    fewer = reindex(more, faq.with_name("fewer.attar"), remove=["how-to-cancel"])
+    assert searched(fewer) == nearest.EXACT
 
 
 def test_changes_that_are_refused(faq: Path, make_bundle: Any) -> None:

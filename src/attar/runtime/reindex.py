@@ -20,6 +20,7 @@ from attar.bundle import GOLDEN, Bundle, write_bundle
 from attar.errors import BundleError, DataError
 from attar.registry import did_you_mean
 from attar.runtime.index import read_index, rounded, write_index
+from attar.runtime.nearest import engine_for
 from attar.runtime.predictor import Predictor
 from attar.types import Document
 
@@ -42,7 +43,9 @@ def reindex(
     predictor = Predictor(bundle, threads=threads)
     (part,) = (part for part in bundle.manifest["parts"] if part["role"] == "index")
     files = {name: bundle.read(name) for name in part["files"]}
-    index, stored = read_index(files, bundle.manifest["task_settings"]["dimensions"], False)
+    index, stored = read_index(
+        files, bundle.manifest["task_settings"]["dimensions"], False, part["engine"]
+    )
     gone = _gone([document.id for document in index.documents], remove)
     new = {document.id: document for document in add}
     if len(new) != len(add):
@@ -54,7 +57,14 @@ def reindex(
         read = predictor.embed([document.read for document in new.values()])
         vectors = np.concatenate([vectors, rounded(read)])
     taken = len(index.documents) - len(kept)
-    manifest = {**bundle.manifest, "build": _changed(bundle, len(new), taken)}
+    manifest = {
+        **bundle.manifest,
+        "build": _changed(bundle, len(new), taken),
+        "parts": [
+            {**one, "engine": engine_for(*vectors.shape)} if one is part else one
+            for one in bundle.manifest["parts"]
+        ],
+    }
     content = {**bundle.files, **write_index(documents, vectors)}
     with tempfile.TemporaryDirectory() as folder:
         draft = write_bundle(Path(folder) / "draft.attar", manifest, content)
