@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,31 @@ def test_documents_come_and_go(faq: Path) -> None:
     assert made.content_sha256 != certified
     again = reindex(made, faq.with_name("again.attar"), remove=["weather"])
     assert again.manifest["build"][CHANGED] == {"added": 1, "removed": 2, "certified": certified}
+
+
+def test_equal_documents_are_one_here_too(faq: Path) -> None:
+    def ids(path: Path) -> list[tuple[str, ...]]:
+        return [(one.id, *one.also) for one in load(path).documents]
+
+    first, parcel, refund = (Document(name, text, title) for name, title, text in DOCUMENTS)
+    out = faq.with_name("new.attar")
+    twin, other = Document("twin", parcel.text), Document("other", parcel.text, "A title")
+    made = reindex(read_bundle(faq), out, [twin, replace(refund, id="again"), other])
+    assert ids(out) == [(first.id,), (parcel.id, "twin"), (refund.id, "again"), ("other",)]
+    assert made.manifest["build"][CHANGED]["added"] == 3
+    # A new text for one of two ids leaves the other with the old one; each vector goes along.
+    new = Document(parcel.id, "The weather is fine.")
+    reindex(made, faq.with_name("b.attar"), [new, Document("again", "My parcel.")])
+    after = [(first.id,), ("twin",), (refund.id,), ("other",), (parcel.id,), ("again",)]
+    assert ids(faq.with_name("b.attar")) == after
+    assert load(faq.with_name("b.attar"))("weather").label == parcel.id
+    # Of several ids that which answers name removes the document, another one only itself.
+    less = reindex(made, faq.with_name("c.attar"), remove=["twin", refund.id])
+    assert ids(less.path) == [(first.id,), (parcel.id,), ("other",)]
+    assert less.manifest["build"][CHANGED]["removed"] == 1
+    both = [Document("x", "a", also=("y",)), Document("y", "b")]
+    with pytest.raises(DataError, match="an id twice"):
+        reindex(made, faq.with_name("d.attar"), both)
 
 
 def test_the_way_to_search_follows_the_documents(
