@@ -13,7 +13,7 @@ import pytest
 
 from attar.bundle import GOLDEN, Bundle, read_bundle, write_bundle
 from attar.errors import BundleError, DataError
-from attar.runtime import nearest
+from attar.runtime import index, nearest
 from attar.runtime.predictor import Predictor, load
 from attar.runtime.reindex import CHANGED, reindex
 from attar.types import Document
@@ -75,6 +75,15 @@ def test_documents_come_and_go(faq: Path) -> None:
     assert made.content_sha256 != certified
     again = reindex(made, faq.with_name("again.attar"), remove=["weather"])
     assert again.manifest["build"][CHANGED] == {"added": 1, "removed": 2, "certified": certified}
+
+
+def test_texts_that_no_bundle_holds(faq: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "MOST_TEXT_BYTES", 300)
+    out = faq.with_name("new.attar")
+    reindex(read_bundle(faq), out, [Document("short", "x")])
+    with pytest.raises(DataError, match="the texts of 4 documents take 0 MB, uncompressed"):
+        reindex(read_bundle(faq), faq.with_name("no.attar"), [Document("long", "x" * 200)])
+    assert not faq.with_name("no.attar").exists()
 
 
 def test_equal_documents_are_one_here_too(faq: Path) -> None:

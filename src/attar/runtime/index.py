@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attar.errors import BundleError
+from attar.archive import MAX_TEXT_BYTES
+from attar.errors import BundleError, DataError
 from attar.runtime.bm25 import Bm25
 from attar.runtime.matrices import read_matrix, write_matrix
 from attar.runtime.nearest import (
@@ -35,6 +36,7 @@ from attar.types import Document, Outputs
 VECTORS, DOCUMENTS = "vectors.npy", "documents.jsonl"
 CANDIDATES = 20  # of each way to search that a task is given to choose from
 MOST_VALUES = 500_000_000
+MOST_TEXT_BYTES = MAX_TEXT_BYTES - 10**7  # which leaves room for tokenizer and report
 _STEPS = 127
 _KEYS = ("id", "text", "title", "also")
 
@@ -103,6 +105,17 @@ def write_index(documents: Sequence[Document], vectors: NDArray[np.int8]) -> dic
 def index_bytes(documents: Sequence[Document], dimensions: int) -> int:
     """What the part adds to a bundle, nearly."""
     return len(documents) * dimensions + len(zlib.compress(_lines(documents), 9)) + 600
+
+
+def check_texts(documents: Sequence[Document]) -> None:
+    """Raise DataError where the documents' texts are more than a bundle holds."""
+    size = len(_lines(documents))
+    if size > MOST_TEXT_BYTES:
+        raise DataError(
+            f"the texts of {len(documents):,} documents take {size / 1e6:,.0f} MB, uncompressed; a "
+            f"bundle holds {MOST_TEXT_BYTES / 1e6:,.0f} MB. Leave documents out, or cut them "
+            "shorter."
+        )
 
 
 def read_index(

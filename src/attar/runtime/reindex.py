@@ -19,7 +19,7 @@ import numpy as np
 from attar.bundle import GOLDEN, Bundle, write_bundle
 from attar.errors import BundleError, DataError
 from attar.registry import did_you_mean
-from attar.runtime.index import read_index, rounded, write_index
+from attar.runtime.index import check_texts, read_index, rounded, write_index
 from attar.runtime.nearest import engine_for
 from attar.runtime.predictor import Predictor
 from attar.types import Document
@@ -55,6 +55,7 @@ def reindex(
     left = [_without(one, gone, {*names}) for one in index.documents]
     kept = [i for i, one in enumerate(left) if one is not None]
     documents, new = _joined([one for one in left if one is not None], add)
+    check_texts(documents)
     vectors = stored[kept]
     if new:
         read = predictor.embed([document.read for document in new])
