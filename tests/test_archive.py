@@ -212,8 +212,8 @@ def with_sizes(path: Path, name: bytes, size: int) -> Path:
 def test_bombs_by_declared_size(tiny_bundle: Path) -> None:
     tiny_bundle.write_bytes(pack([("manifest.json", b" " * 3_900_000)]))
     refused(tiny_bundle, "manifest.json", "bomb")
-    half = random.Random(0).randbytes(200_000).hex().encode()
-    for sizes, words in (((40_000_000, 40_000_000), "text files hold"), ((2**32 - 1, 9), "bomb")):
+    half = random.Random(0).randbytes(700_000).hex().encode()
+    for sizes, words in (((130_000_000, 130_000_000), "text files hold"), ((2**32 - 1, 9), "bomb")):
         entries = [("manifest.json", b"{}"), ("tokenizer.json", half), ("card.md", half)]
         tiny_bundle.write_bytes(pack(entries))
         with_sizes(tiny_bundle, b"tokenizer.json", sizes[0])

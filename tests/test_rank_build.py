@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def questions(count: int, seed: int) -> list[dict[str, str]]:
     return found
 
 
-def lines(rows: list[dict[str, str]]) -> str:
+def lines(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
@@ -82,6 +83,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     rows = questions(120, 2)
     twin = {**documents()[2], "id": "twin"}
     rows[0] = {**rows[0], "label": "twin", "text": documents()[2]["title"]}
+    several = {"text": f"{THINGS[7]} and the", "label": [documents()[i]["id"] for i in (6, 7)]}
+    rows[1] = {**rows[1], **several}
     (folder / "test.jsonl").write_text(lines(rows))
     (folder / "documents.jsonl").write_text(lines([*documents(), twin]))
     (folder / "encoder").symlink_to(request.getfixturevalue("tiny_encoder"))
@@ -138,6 +141,8 @@ def test_the_command_line(
     home: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle, wanted = str(home / "faq.attar"), documents()[5]
+    lost = [error for error in report["errors"] if error["text"] == f"{THINGS[7]} and the"]
+    assert not lost, "one of two right documents is enough"
     found = json.loads(run(capsys, "predict", bundle, wanted["title"], "--json"))
     assert found["documents"][0]["id"] == wanted["id"]
     assert wanted["text"] in run(capsys, "predict", bundle, wanted["title"])

@@ -18,7 +18,8 @@ DOCUMENTS = (
 
 def write_ranking_bundle(path: Path, threshold: float | None = 0.5) -> Path:
     from attar.bundle import write_bundle
-    from attar.runtime.index import ENGINE, rounded, write_index
+    from attar.runtime.index import rounded, write_index
+    from attar.runtime.nearest import EXACT
     from attar.tasks.rank import RANK, dimensions
     from attar.types import Document
 
@@ -30,7 +31,7 @@ def write_ranking_bundle(path: Path, threshold: float | None = 0.5) -> Path:
         "task": "rank",
         "capabilities": [*RANK.capabilities],
         "task_settings": RANK.settings(dimensions(DIMENSIONS), None, threshold) | {"hybrid": 0.0},
-        "parts": [*manifest["parts"], {"role": "index", "engine": ENGINE, "files": [*index]}],
+        "parts": [*manifest["parts"], {"role": "index", "engine": EXACT, "files": [*index]}],
     }
     files = {"model.onnx": tiny_onnx(), "tokenizer.json": tiny_tokenizer(), **index}
     write_bundle(path, manifest, files, force=True)

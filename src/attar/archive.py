@@ -21,7 +21,7 @@ from attar.errors import BundleError
 
 MAX_BYTES = 4 * 10**9  # of the file, and of all entries together
 MAX_ENTRIES = 64
-MAX_TEXT_BYTES = 64 * 10**6  # of all inflated text entries together
+MAX_TEXT_BYTES = 256 * 10**6  # of all inflated text entries together
 MAX_RATIO = 200  # of an entry that inflates beyond FREE_BYTES
 FREE_BYTES = 10**6
 TEXT_SUFFIXES = (".json", ".jsonl", ".md", ".txt")

@@ -24,6 +24,7 @@ from attar.errors import BundleError, DataError, OutputError
 from attar.evaluate.report import as_text, full_report
 from attar.predictions import Extraction, LabelSet, Prediction, Ranking, Summary
 from attar.runtime.index import DocumentIndex
+from attar.runtime.nearest import ExactSearch
 from attar.runtime.predictor import GOLDEN_TOLERANCE, Predictor
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.label_sets import name_of
@@ -220,7 +221,8 @@ def _sure(task: Task, rows: Sequence[Row], columns: Sequence[str]) -> Outputs:
     if task.gold_kind == "document":
         ids = sorted({row.label or "" for row in rows})
         vectors = np.eye(len(ids), len(columns), dtype=np.float32)
-        index = DocumentIndex([Document(name, f"about {name}") for name in ids], vectors)
+        documents = [Document(name, f"about {name}") for name in ids]
+        index = DocumentIndex(documents, ExactSearch(vectors))
         asked = vectors[[ids.index(row.label or "") for row in rows]]
         return {"logits": asked, **index(asked, [row.text for row in rows])}
     gold = task.gold(rows, columns)

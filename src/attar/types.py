@@ -116,7 +116,8 @@ class Task(Protocol):
 
     gold_kind: what its rows are labeled with. A row's label is always a text: with "labels" the
     name of a set of them (`tasks.label_sets`), with "spans" that of an annotation
-    (`tasks.annotations`), with "document" the id of the right one, with "summary" that of a
+    (`tasks.annotations`), with "document" the id of the right one or the name of
+    several (`tasks.right_documents`), with "summary" that of a
     reference (`tasks.summaries`).
     reads: what its model looks at. Where that is more than the whole text, no head fitted on a
     frozen encoder does it well, and a text holds several examples of what is learned.
@@ -140,6 +141,9 @@ class Task(Protocol):
 
     def shown(self, label: str | None, text: str) -> str | None:
         """A row's label as people read it."""
+
+    def is_right(self, gold: str | None, named: str) -> bool:
+        """Whether an answer of the label `named` is right for a row of the label `gold`."""
 
     def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
         """What stands for what, (gold, named) each, in an answer that is not the gold one."""

@@ -6,13 +6,18 @@ import gzip
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attar.data.curate import curate
 from attar.data.documents import naming, read_documents
+from attar.data.read import read_rows
+from attar.data.redacted import label_fields
 from attar.errors import DataError
-from attar.recipe import parse_recipe
+from attar.recipe import DataSection, parse_recipe
 from attar.tasks.classify import CLASSIFY
 from attar.tasks.rank import RANK
+from attar.tasks.right_documents import documents_in, documents_name
 from attar.types import Document, Row
 
 
@@ -41,6 +46,33 @@ def test_equal_documents_are_one(tmp_path: Path) -> None:
     assert [row.label for row in rows] == ["a", "none"]
 
 
+@given(st.lists(st.text(max_size=4), min_size=1, max_size=4))
+def test_names_of_several_ids_are_read_again(ids: list[str]) -> None:
+    assert documents_in(documents_name(ids)) == tuple(sorted(set(ids)))
+
+
+def test_several_documents_answer_a_query(tmp_path: Path) -> None:
+    known = [Document("a", "one", also=("x",)), Document("b", "two"), Document('["c"]', "three")]
+    fields = DataSection((tmp_path / "q.jsonl",))
+    (tmp_path / "q.jsonl").write_text(
+        '{"text": "p", "label": ["b", "x"]}\n{"text": "q", "label": ["x", "a"]}\n'
+        '{"text": "r", "label": "[\\"c\\"]"}\n{"text": "s", "label": ["b", "none"]}\n'
+        '{"text": "t", "label": ["b", "z"]}\n'
+    )
+    rows, _ = read_rows(fields.train, fields, labeled=True, strict=True, kind="document")
+    named = naming(rows[:3], known, None)
+    assert [row.label for row in named] == ['["a", "b"]', "a", '["c"]']
+    labels = [label_fields(row, "document")["label"] for row in named]
+    assert labels == [["a", "b"], "a", '["c"]']
+    with pytest.raises(DataError, match="q.jsonl, row 4: 'none' says that no document answers"):
+        naming(rows, known, "none")
+    with pytest.raises(DataError, match="row 5: no document has the id 'z'"):
+        naming(rows[4:], known, "none")
+    (tmp_path / "q.jsonl").write_text('{"text": "p", "label": []}\n')
+    with pytest.raises(DataError, match="row 1: the field 'label' is an empty list"):
+        read_rows(fields.train, fields, labeled=True, strict=True, kind="document")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -55,6 +87,7 @@ def test_equal_documents_are_one(tmp_path: Path) -> None:
         ('{"id": "a", "text": ""}\n', "row 1: the field 'text' is empty"),
         ('{"id": "a", "text": ["b"]}\n', "row 1: the field 'text' is a list"),
         ('{"id": "a", "text": "\\ud83d"}\n', "not valid Unicode"),
+        ('{"id": "[\\"a\\", \\"b\\"]", "text": "x"}\n', "reads as a list of ids"),
         ("\n", "no documents"),
     ],
 )
@@ -102,13 +135,6 @@ def test_rows_name_known_documents(tmp_path: Path) -> None:
     write(tmp_path, QUESTIONS + '{"text": "lost", "label": "d9"}\n')
     recipe = parse_recipe({"task": "rank", "data": DATA}, tmp_path)
     with pytest.raises(DataError, match=r"train.jsonl, row 11: no document has the id 'd9'"):
-        curate(RANK, recipe.data)
-
-
-def test_one_right_document(tmp_path: Path) -> None:
-    write(tmp_path, QUESTIONS + '{"text": "two", "label": ["d0", "d1"]}\n')
-    recipe = parse_recipe({"task": "rank", "data": DATA}, tmp_path)
-    with pytest.raises(DataError, match="row 11: 2 documents"):
         curate(RANK, recipe.data)
 
 

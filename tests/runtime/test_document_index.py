@@ -21,10 +21,10 @@ from attar.runtime.index import (
     index_bytes,
     read_index,
     rounded,
-    unit,
     write_index,
 )
 from attar.runtime.matrices import write_matrix
+from attar.runtime.nearest import ExactSearch, unit
 from attar.types import Document
 
 WORDS = st.lists(st.sampled_from(["ape", "bee", "cat", "dog", "eel"]), max_size=8).map(" ".join)
@@ -63,6 +63,13 @@ def test_bm25_is_the_formula(texts: list[str], query: str) -> None:
     assert ((scores >= 0) & (scores < 1)).all()
 
 
+def test_words_of_every_document_and_of_few_count_alike() -> None:
+    """Frequent words are added in a row, others one by one."""
+    texts = [f"all {'some' if i % 3 else ''} rare{i} all" for i in range(40)]
+    for query in ("all", "some rare7", "all rare7 none"):
+        assert Bm25(texts)(query) == pytest.approx(naive_bm25(texts, query), abs=1e-6)
+
+
 def test_words_are_those_of_any_script_in_lower_case() -> None:
     scores = Bm25(["Straße 7, bitte!", "noch etwas", "東京 駅"])("STRASSE straße 京?")
     assert scores[0] > 0 == scores[1] < scores[2]
@@ -99,7 +106,7 @@ def test_words_bring_candidates_of_their_own() -> None:
     known = [Document(f"{i}", "plain") for i in range(CANDIDATES)] + [Document("x", "rare")]
     query = np.array([[1.0, 0.0]], np.float32)
     for words, expected in ((False, False), (True, True)):
-        found = DocumentIndex(known, vectors, words)(query, ["something rare"])
+        found = DocumentIndex(known, ExactSearch(vectors), words)(query, ["something rare"])
         assert ("x" in {d.id for d in found["documents"][0] if d is not None}) is expected
 
 

@@ -129,10 +129,15 @@ def test_the_right_document_goes_into_the_capture_file(serve: Serve, tmp_path: P
     settings["out_of_scope"] = "nothing"
     assert "A query that no document answers is 'nothing'." in correct(server, "faq", label="?")[1]
     assert correct(server, "faq", label="nothing")[0] == 200
-    written(capture, 2)
+    both = ["where-is-it", "money-back"]
+    assert correct(server, "faq", label=both)[0] == 200
+    assert "no document 'nothing'" in correct(server, "faq", label=["money-back", "nothing"])[1]
+    written(capture, 3)
     fields = DataSection(train=(str(capture),))
     rows, _ = read_rows([capture], fields, labeled=True, strict=True, kind="document")
-    assert [row.label for row in rows] == ["money-back", "nothing"]
+    assert [row.label for row in rows] == [
+        "money-back", "nothing", '["money-back", "where-is-it"]',
+    ]  # fmt: skip
 
 
 def test_the_right_summary_goes_into_the_capture_file(serve: Serve, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from attar.errors import BundleError, DataError
 from attar.predictions import RankedDocument, Ranking
 from attar.tasks.rank import RANK, dimensions
+from attar.tasks.right_documents import documents_name
 from attar.testing import check_task
 from attar.types import Document, Outputs, Row
 
@@ -84,6 +85,27 @@ def test_figures_look_at_the_place_of_the_right_document() -> None:
     assert evidence["retained"].value == pytest.approx(1 / 3 - 2 / 3)
     assert evidence["oos_acceptance"].value == 1
     assert evidence["error_when_answering"].value == pytest.approx(2 / 3)
+
+
+def test_one_of_several_right_documents_is_enough() -> None:
+    """But for nDCG, which counts all of them against the best ranking."""
+    rows = [Row("q", documents_name("db")), Row("q", documents_name("ac")), Row("q", "none")]
+    answers = [answer_with(*"abcd"), answer_with(*"acb"), answer_with("a", abstained=True)]
+    found = RANK.metrics(rows, answers, "none")
+    assert found["recall_at_1"] == 1 / 2
+    assert found["recall_at_5"] == 1
+    assert found["mrr"] == pytest.approx((1 / 2 + 1) / 2)
+    best = 1 + 1 / np.log2(3)
+    assert found["ndcg_at_10"] == pytest.approx(((1 / np.log2(3) + 1 / np.log2(5)) / best + 1) / 2)
+    evidence = RANK.evidence(rows, answers, ["b", "b", "a"], "none")
+    for name in ("recall_at_1", "recall_at_5", "mrr", "ndcg_at_10"):
+        assert evidence[name].value == pytest.approx(found[name])
+    assert evidence["retained"].value == 0  # each is right once
+    assert evidence["error_when_answering"].value == 1 / 2
+    assert RANK.is_right(rows[0].label, "b") and not RANK.is_right(rows[0].label, "a")
+    assert RANK.shown(rows[1].label, "q") == "a, c"
+    assert RANK.chance([*rows[:2], Row("q", "a")]) == 2 / 3
+    assert RANK.tuned(outputs([[0.1, 0.9, 0.5, 0.2]] * 2), rows[:2], settings())["hybrid"] == 0
 
 
 def test_tuned_takes_words_only_where_they_help() -> None:

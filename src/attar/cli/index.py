@@ -27,7 +27,8 @@ def index(
 ) -> None:  # fmt: skip
     """Write BUNDLE with other documents, without training.
 
-    A document whose id is there already takes its place. The certificate stays that of the
+    A document whose id is there already takes its place, one that equals another is one with
+    it. The certificate stays that of the
     documents of the build, and the report says that they have changed since.
     """
     from attar.bundle import read_bundle

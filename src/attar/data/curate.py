@@ -41,6 +41,7 @@ from attar.errors import DataError
 from attar.files import write_atomically
 from attar.recipe import DataSection
 from attar.registry import did_you_mean
+from attar.runtime.index import check_texts
 from attar.types import Dataset, Document, Dropped, Flagged, Progress, Row, Silent, Task
 
 FEW_ROWS = 5
@@ -207,6 +208,7 @@ def _with_documents(
             '[data] documents = "documents.jsonl", a line each: {"id": "…", "text": "…"}'
         )
     documents = read_documents(fields.documents)
+    check_texts(documents)
     oos = fields.out_of_scope
     if oos in names_of(documents):
         raise DataError(f"[data] out_of_scope = {oos!r}: a document has this id. Rename one.")

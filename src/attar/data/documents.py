@@ -7,7 +7,7 @@ first, and know the others as `also`; rows that name one of these are given the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from attar.data.lines import lines_of, opened
 from attar.data.records import Records, no_field, records, short
 from attar.errors import DataError
 from attar.registry import did_you_mean
+from attar.tasks.right_documents import documents_in, documents_name
 from attar.types import Document, Row
 
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -63,15 +64,27 @@ def naming(
         if row.label is None or row.label == out_of_scope:
             found.append(row)
             continue
-        if row.label not in canonical:
-            near = did_you_mean(row.label, list(canonical)[:1_000])
-            raise DataError(
-                f"{row.place}: no document has the id {short(row.label)}.{near} Add the document, "
-                "or mend the row."
-            )
-        kept = canonical[row.label]
+        kept = documents_name(_counting(documents_in(row.label), row, canonical, out_of_scope))
         found.append(row if kept == row.label else replace(row, label=kept))
     return found
+
+
+def _counting(
+    ids: Sequence[str], row: Row, canonical: Mapping[str, str], out_of_scope: str | None
+) -> Iterator[str]:
+    for name in ids:
+        if name == out_of_scope:
+            raise DataError(
+                f"{row.place}: {short(name)} says that no document answers, and stands beside "
+                "documents that do. Leave one or the other."
+            )
+        if name not in canonical:
+            near = did_you_mean(name, list(canonical)[:1_000])
+            raise DataError(
+                f"{row.place}: no document has the id {short(name)}.{near} Add the document, "
+                "or mend the row."
+            )
+        yield canonical[name]
 
 
 def _records(path: Path) -> Records:
@@ -104,6 +117,10 @@ def _document(values: Mapping[str, Any], place: str) -> Document:
                 f"{place}: the field {field!r} has bytes or escapes that are not valid Unicode. "
                 "Save the file as UTF-8, or mend this row."
             ) from None
+    if documents_in(name) != (name,):
+        raise DataError(
+            f"{place}: the id {short(name)} reads as a list of ids. Give the document a plain one."
+        )
     if len(text) + len(title) > MOST_CHARACTERS:
         raise DataError(
             f"{place}: the document has {len(text):,} characters, at most {MOST_CHARACTERS:,} can "

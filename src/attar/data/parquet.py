@@ -30,8 +30,8 @@ def parquet_records(
     """Yield (row number from 1, values of the columns that `fields` names).
 
     labeled: there must be a label (and a group, where `fields` names one); otherwise
-    labels are not read and a group is optional. kind "labels": a label may be a
-    list. kind "spans": a label is optional, and there are columns of spans, or of tokens
+    labels are not read and a group is optional. kind "labels" and "document": a label
+    may be a list. kind "spans": a label is optional, and there are columns of spans, or of tokens
     and tags, whose values are for `annotated` to judge. Raises DataError while iterating,
     and MissingExtraError without pyarrow.
     """
@@ -65,7 +65,7 @@ def _records(file: Any, name: str, fields: DataSection, labeled: bool, kind: Gol
                 f"{name}: the schema names {short(column)} more than once. Rename the columns."
             )
         if key not in (*annotated.FIELDS, *annotated.CALLED):
-            may_be_list = kind == "labels" and key == "label"
+            may_be_list = kind in ("labels", "document") and key == "label"
             _check_type(schema.field(column).type, name, key, column, may_be_list)
     columns = list(dict.fromkeys(wanted.values()))
     number = 0

@@ -28,6 +28,7 @@ from attar.recipe import DataSection
 from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.functions import Functions
 from attar.tasks.label_sets import name_of as set_name
+from attar.tasks.right_documents import documents_name
 from attar.tasks.summaries import SUMMARY, reference_name
 from attar.types import Dropped, GoldKind, Row
 
@@ -59,7 +60,7 @@ def read_rows(
     labeled: every row must have a label (and a group, where `fields` names one);
     otherwise labels are not read and a group is optional.
     kind "labels": a label is a list, or a text with `fields.label_separator` between labels.
-    kind "document": a label is an id, or a list of one.
+    kind "document": a label is an id, or a list of ids (`tasks.right_documents`).
     kind "spans": a label is the name of an annotation (`tasks.annotations`), and either all
     rows have a label of the whole text or none has. functions: its rows ask for calls of
     these, and the label is the template of the calls (`tasks.calling`). kind "summary": a label
@@ -244,16 +245,17 @@ def _one(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
 
 
 def _document(values: Mapping[str, Any], fields: DataSection, place: str) -> str:
-    """The id of the right document."""
+    """The name of the right documents (`tasks.right_documents`)."""
     value = values.get(fields.label)
     if not isinstance(value, list):
         return _name(values, "label", fields.label, place)
-    if len(value) != 1:
+    if not value:
         raise DataError(
-            f"{place}: {len(value)} documents (field {short(fields.label)}); a query has one right "
-            "document. Name the best one, or the label for queries that none answers."
+            f"{place}: the field {short(fields.label)} is an empty list. Name the documents that "
+            "answer the query, or give it the label for queries that none answers ([data] "
+            "out_of_scope)."
         )
-    return _name({fields.label: value[0]}, "label", fields.label, place)
+    return documents_name(_name({fields.label: v}, "label", fields.label, place) for v in value)
 
 
 def _annotation(values: Mapping[str, Any], text: str, fields: DataSection, place: str) -> str:

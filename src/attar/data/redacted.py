@@ -16,6 +16,7 @@ from attar.tasks.annotations import name_of as annotation_name
 from attar.tasks.calling import filled
 from attar.tasks.functions import Functions
 from attar.tasks.label_sets import labels_in
+from attar.tasks.right_documents import documents_in
 from attar.tasks.summaries import SUMMARY, reference_in, reference_name
 from attar.types import GoldKind, Row
 
@@ -81,6 +82,8 @@ def label_fields(
         return spans if annotation.label is None else {label: annotation.label, **spans}
     if kind == "labels":
         return {label: list(labels_in(row.label))}
+    if kind == "document" and len(documents_in(row.label)) > 1:
+        return {label: list(documents_in(row.label))}
     if kind == "summary":
         sections = reference_in(row.label)
         return {label: sections[SUMMARY] if set(sections) == {SUMMARY} else sections}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attar.runtime.index import DocumentIndex
+from attar.runtime.nearest import ExactSearch
 from attar.types import Answerer, Document, Outputs
 
 
@@ -30,7 +31,7 @@ class Informed:
     @cached_property
     def _index(self) -> DocumentIndex:
         vectors, _ = self.answer([document.read for document in self._documents])
-        return DocumentIndex(self._documents, vectors)
+        return DocumentIndex(self._documents, ExactSearch(vectors))
 
 
 def informed(teacher: Answerer, documents: Sequence[Document]) -> Answerer:

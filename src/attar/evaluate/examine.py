@@ -72,7 +72,8 @@ class Examination:
         self.grades = task.grades(rows, self.answers)
         self.inside = np.array([row.label != out_of_scope for row in rows], bool)
         self.right = np.array(
-            [a.label == row.label for a, row in zip(self.answers, rows, strict=True)], bool
+            [task.is_right(row.label, a.label) for a, row in zip(self.answers, rows, strict=True)],
+            bool,
         )
 
     def metrics(self) -> dict[str, float | None]:
@@ -132,7 +133,8 @@ class Examination:
             grades = self.task.grades(rows, answers)
             if grades is not None:
                 return grades
-            return np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
+            pairs = zip(answers, rows, strict=True)
+            return np.array([self.task.is_right(row.label, a.label) for a, row in pairs], bool)
 
         judged = self.right[self.inside] if self.grades is None else self.grades[self.inside]
         documents = self.task.reads == "sentences"
@@ -150,8 +152,8 @@ class Examination:
     def _comparison(self) -> dict[str, Any] | None:
         if self.teacher is None:
             return None
-        gold = [row.label for row in self.rows]
-        theirs = np.array([t == g for t, g in zip(self.teacher, gold, strict=True)], bool)
+        pairs = zip(self.rows, self.teacher, strict=True)
+        theirs = np.array([self.task.is_right(row.label, label) for row, label in pairs], bool)
         gains, losses = discordant(self.right[self.inside], theirs[self.inside])
         differ = np.flatnonzero(self.inside & (self.right != theirs))
         return {
@@ -173,7 +175,7 @@ class Examination:
         wrong = Counter(
             pair
             for row, answer, inside in zip(self.rows, self.answers, self.inside, strict=True)
-            if inside and row.label != answer.label
+            if inside and not self.task.is_right(row.label, answer.label)
             for pair in self.task.confused(row.label, answer.label)
         )
         counts: Counter[str | None] = Counter(row.label for row in self.rows)

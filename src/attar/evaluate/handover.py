@@ -85,7 +85,9 @@ def design_handover(
     settings |= tuned
     answers = task.decode(outputs, {"task_settings": settings})
     inside = np.array([row.label != settings["out_of_scope"] for row in rows])
-    right = np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)])
+    right = np.array(
+        [task.is_right(row.label, a.label) for a, row in zip(answers, rows, strict=True)]
+    )
     scores = {
         kind: task.acceptance(outputs, {"task_settings": {**settings, "acceptance": kind}})
         for kind in kinds

@@ -17,8 +17,8 @@ from attar.files import write_atomically
 from attar.passes import Artifact, fingerprint
 from attar.runtime.distance import ENGINE as NEAREST_LABEL
 from attar.runtime.index import DOCUMENTS, VECTORS, rounded, write_index
-from attar.runtime.index import ENGINE as EXACT_SEARCH
 from attar.runtime.matrices import write_matrix
+from attar.runtime.nearest import engine_for
 from attar.runtime.predictor import Predictor
 from attar.types import Document, Task
 
@@ -45,8 +45,10 @@ def write_draft(
         parts.append({"role": "distance", "engine": NEAREST_LABEL, "files": ["distance.npy"]})
         files["distance.npy"] = distance
     if task.gold_kind == "document":
-        parts.append({"role": "index", "engine": EXACT_SEARCH, "files": [VECTORS, DOCUMENTS]})
-        nothing = np.zeros((0, task_settings["dimensions"]), np.int8)
+        size = task_settings["dimensions"]
+        search = engine_for(len(documents), size)
+        parts.append({"role": "index", "engine": search, "files": [VECTORS, DOCUMENTS]})
+        nothing = np.zeros((0, size), np.int8)
         files |= write_index((), nothing)
     manifest = {
         "name": name,

@@ -89,11 +89,14 @@ def draft_with_threshold(
         if step == 2:
             rows, outputs = rows[1::2], _every(outputs, 2, first=1)
     answers = context.task.decode(outputs, {"task_settings": settings})
+    is_right = context.task.is_right
     threshold = certify_threshold(
         design,
         context.task.acceptance(outputs, {"task_settings": settings}),
         _inside(rows, context),
-        np.array([a.label == row.label for a, row in zip(answers, rows, strict=True)], bool),
+        np.array(
+            [is_right(row.label, a.label) for a, row in zip(answers, rows, strict=True)], bool
+        ),
         claims,
     )
     settings["threshold"] = threshold.value

@@ -2,23 +2,18 @@
 
 Words that stand in few of the document's sentences count most. It looks at words alone, so
 that it costs a fraction of reading the sentences; a document of one sentence, or without any
-word of the query, has no passage.
+word of the query, has no passage. Of scripts without blanks each character is a word.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 
 from attar.predictions import Ranking
 from attar.runtime.bm25 import words_in
-
-#: After a sign that ends a sentence and white space, after those of scripts without blanks,
-#: and after a line.
-_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+from attar.tasks.sentences import sentences_of
 
 
 def with_passage(answer: Ranking, query: str) -> Ranking:
@@ -32,7 +27,7 @@ def with_passage(answer: Ranking, query: str) -> Ranking:
 
 def passage_of(text: str, query: str) -> tuple[int, int] | None:
     """Start and end of the best sentence, in code points; of equals the first."""
-    places = sentences(text)
+    places = sentences_of(text)
     if len(places) < 2:
         return None
     asked = set(words_in(query))
@@ -41,16 +36,3 @@ def passage_of(text: str, query: str) -> tuple[int, int] | None:
     scores = [sum(math.log1p(len(places) / counts[w]) for w in sorted(words)) for words in held]
     best = max(range(len(places)), key=lambda i: scores[i])
     return places[best] if scores[best] > 0 else None
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-    """The places of the sentences, without the white space around them; none is empty."""
-    cuts = [0, *(found.end() for found in _END.finditer(text)), len(text)]
-    places = []
-    for start, end in pairwise(cuts):
-        part = text[start:end]
-        left = start + len(part) - len(part.lstrip())
-        right = start + len(part.rstrip())
-        if left < right:
-            places.append((left, right))
-    return places

@@ -21,8 +21,8 @@ from attar.errors import BundleError, DataError, RecipeError
 from attar.predictions import Prediction
 from attar.runtime.distance import ENGINE, NearestLabel, read_distance
 from attar.runtime.engines import ENGINES, Engine
-from attar.runtime.index import ENGINE as EXACT_SEARCH
 from attar.runtime.index import DocumentIndex, read_index
+from attar.runtime.nearest import ENGINES as SEARCHES
 from attar.runtime.readers import MAX_CHARACTERS, READERS, Ids, QueryReader, TextReader
 from attar.runtime.windows import set_windows, windows_in
 from attar.tasks import TASKS
@@ -298,13 +298,14 @@ def _load_distance(bundle: Bundle, labels: int) -> NearestLabel | None:
 
 def _load_index(bundle: Bundle) -> DocumentIndex:
     parts = [part for part in bundle.manifest["parts"] if part["role"] == "index"]
-    if len(parts) != 1 or parts[0]["engine"] != EXACT_SEARCH:
+    if len(parts) != 1 or parts[0]["engine"] not in SEARCHES:
         raise BundleError(
-            f"a model that ranks needs one part of the role 'index' for {EXACT_SEARCH}"
+            f"a model that ranks needs one part of the role 'index' for {' or '.join(SEARCHES)}"
         )
     settings = bundle.manifest["task_settings"]
     files = {name: bundle.read(name) for name in parts[0]["files"]}
-    return read_index(files, settings["dimensions"], settings["hybrid"] != 0)[0]
+    words = settings["hybrid"] != 0
+    return read_index(files, settings["dimensions"], words, parts[0]["engine"])[0]
 
 
 def _load_engine(bundle: Bundle, threads: int) -> Engine:

@@ -15,7 +15,8 @@ from tokenizers import Encoding, Tokenizer
 
 from attar.predictions import Prediction, Ranking
 from attar.runtime.engines import Engine
-from attar.runtime.index import DocumentIndex, unit
+from attar.runtime.index import DocumentIndex
+from attar.runtime.nearest import unit
 from attar.runtime.passages import with_passage
 from attar.runtime.reading import of_sentences, of_words, widened
 from attar.runtime.windows import cut, joined, joined_offsets, pooled

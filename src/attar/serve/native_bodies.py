@@ -134,10 +134,11 @@ class RightCall(Struct, forbid_unknown_fields=True):
 
 class Correction(Struct, forbid_unknown_fields=True):
     """What a person says of a text. label: a list for a model that gives a text several, an empty
-    one where none fits; of a model that ranks documents the id of the right one, or its label for
-    queries that none answers. spans: all of them, for a model that marks spans; empty where there
-    are none. calls: all of them, in order, for a model that knows functions, and nothing else.
-    summary: for a model that summarizes, and nothing else; by section where it knows several."""
+    one where none fits; of a model that ranks documents the id of the right one, a list of several
+    or its label for queries that none answers. spans: all of them, for a model that marks spans;
+    empty where there are none. calls: all of them, in order, for a model that knows functions, and
+    nothing else. summary: for a model that summarizes, and nothing else; by section where it knows
+    several."""
 
     text: str
     label: Named | Annotated[list[Named], Meta(max_length=MOST_LABELS)] | UnsetType | None = UNSET

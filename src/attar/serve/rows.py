@@ -73,7 +73,7 @@ def corrected(served: Served, text: str, said: Correct) -> dict[str, Any]:
     def refuse(code: str, message: str, param: str) -> HttpError:
         return HttpError(409, code, f"{served.name!r} {message}", param=param)
 
-    if isinstance(label, list) and not served.gives_sets:
+    if isinstance(label, list) and not served.gives_sets and (len(label) < 2 or not served.ranks):
         if len(label) != 1:
             raise refuse("one_label", f"gives a text one label, not {len(label)}", "label")
         label = label[0]
@@ -98,8 +98,9 @@ def corrected(served: Served, text: str, said: Correct) -> dict[str, Any]:
                 "documents; say the right one's id" if served.ranks else "labels; say the right one"
             )
             raise refuse("label_missing", f"gives {gives}", "label")
-        if served.ranks and isinstance(label, str):
-            _check_document(served, label)
+        if served.ranks:
+            for name in [label] if isinstance(label, str) else label:
+                _check_document(served, name, alone=isinstance(label, str))
         gold = [label] if isinstance(label, str) and served.gives_sets else label
         return {"text": text, "label": gold, **by}
     if spans is None:
@@ -132,11 +133,13 @@ def _reference(served: Served, said: str | Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _check_document(served: Served, label: str) -> None:
-    """Raise HttpError, 400, for what is neither the id of a document nor the label of queries that
-    none answers."""
+def _check_document(served: Served, label: str, alone: bool) -> None:
+    """Raise HttpError, 400, for what is neither the id of a document nor, where it is said alone,
+    the label of queries that none answers."""
     documents = served.predictor.documents
-    if label in served.all_labels or any(label == one.id or label in one.also for one in documents):
+    if (alone and label in served.all_labels) or any(
+        label == one.id or label in one.also for one in documents
+    ):
         return
     ids = [one.id for one in documents[:SEARCHED]]
     none = " A query that no document answers has no label in this model's data."

@@ -86,6 +86,9 @@ class Classify:
     def shown(self, label: str | None, text: str) -> str | None:
         return label
 
+    def is_right(self, gold: str | None, named: str) -> bool:
+        return gold == named
+
     def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
         return [(gold, named)]
 

@@ -131,6 +131,9 @@ class Extract:
         spans = ", ".join(f"{text[s.start : s.end]} [{s.label}]" for s in found.spans)
         return f"{found.label}: {spans or NOTHING}" if found.label is not None else spans or NOTHING
 
+    def is_right(self, gold: str | None, named: str) -> bool:
+        return gold == named
+
     def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
         """Labels of the whole text, and those of spans; NOTHING where one side has no span."""
         theirs, mine = annotation_in(gold), annotation_in(named)

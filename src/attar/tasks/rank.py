@@ -6,8 +6,8 @@ cosines and their BM25 scores. How the two are weighed, and how likely the best 
 the right one, is fixed by `tuned`: a logistic of its similarity and its lead over the next
 (Platt 1999).
 
-A row's label, and an answer's, is the id of a document; a row with the out-of-scope label is
-a query that no document answers.
+An answer's label is the id of a document, a row's that of the right one or the name of several
+(`tasks.right_documents`); a row with the out-of-scope label is a query that no document answers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Ratio, Separation
 from attar.metrics import auroc, sigmoid
 from attar.predictions import Prediction, RankedDocument, Ranking
+from attar.tasks.hits import Hits, discounted, first_places, hits_of, reciprocal
+from attar.tasks.right_documents import documents_in
 from attar.tasks.shared import HAND_OVER_FIGURES, check_scores, groups_of, is_number
 from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
 
@@ -70,7 +72,10 @@ class Rank:
         return ()
 
     def shown(self, label: str | None, text: str) -> str | None:
-        return label
+        return label if label is None else ", ".join(documents_in(label))
+
+    def is_right(self, gold: str | None, named: str) -> bool:
+        return named in documents_in(gold)
 
     def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
         return [(gold, named)]
@@ -123,16 +128,16 @@ class Rank:
         WORTH_IT; and the logistic that fits how often the best document is right."""
         if not rows:
             return {"hybrid": 0.0}
-        known = [row.label if not _outside(row, settings["out_of_scope"]) else None for row in rows]
-        gold = np.array(known, object)
-        inside = np.array([label is not None for label in known], bool)
+        right_ones = _right_ones(rows, settings["out_of_scope"])
+        inside = np.array([bool(ids) for ids in right_ones], bool)
         figures = {}
         for weight in HYBRID_WEIGHTS:
             ranked, _ = _ranked(outputs, {**settings, "hybrid": weight})
-            figures[weight] = float(_reciprocal(_places(ranked[inside], gold[inside])).mean())
+            places = first_places(hits_of(_ids(ranked), right_ones, SHOWN))
+            figures[weight] = float(reciprocal(places[inside]).mean())
         best = max(HYBRID_WEIGHTS, key=lambda w: figures[w] - WORTH_IT * (w > 0))
         ranked, similarity = _ranked(outputs, {**settings, "hybrid": best})
-        right = inside & (_places(ranked, gold) == 1)
+        right = hits_of(_ids(ranked), right_ones, 1)[:, 0]
         fitted = _logistic(_features(similarity), right) * settings["temperature"]
         return {"hybrid": best, "logistic": [round(float(x), 6) for x in fitted]}
 
@@ -189,16 +194,18 @@ class Rank:
         self, rows: Sequence[Row], answers: Sequence[Prediction], out_of_scope: str | None
     ) -> dict[str, float]:
         """Point estimates on the queries that a document answers, whether the model abstains or
-        not; NaN where undefined. recall_at_k: share with the right document among the first
-        k. mrr: mean of 1 / its place, 0 after the tenth. ndcg_at_10: the same with 1 / log2(1 +
-        place) (Järvelin & Kekäläinen 2002, with one right document). With queries that none
-        answers: oos_auroc, oos_recall."""
-        inside = np.array([not _outside(row, out_of_scope) for row in rows], bool)
-        places = _places_of(rows, answers)[inside]
+        not; NaN where undefined. recall_at_k: share with a right document among the first k,
+        which is also called hit rate: one is enough. mrr: mean of 1 / place of the first right
+        one, 0 after the tenth. ndcg_at_10: all right ones count (`tasks.hits`). With queries that
+        none answers: oos_auroc, oos_recall."""
+        right_ones = _right_ones(rows, out_of_scope)
+        inside = np.array([bool(ids) for ids in right_ones], bool)
+        hits = _hits(answers, right_ones)
+        places, gains = first_places(hits)[inside], discounted(hits, right_ones)[inside]
         found = {
             **{f"recall_at_{k}": _mean((places > 0) & (places <= k)) for k in (1, 5, 10)},
-            "mrr": _mean(_reciprocal(places)),
-            "ndcg_at_10": _mean(_discounted(places)),
+            "mrr": _mean(reciprocal(places)),
+            "ndcg_at_10": _mean(gains),
             "in_scope_rows": float(len(places)),
             "rows": float(len(rows)),
         }
@@ -224,8 +231,10 @@ class Rank:
         that one answers; oos_acceptance: share of the others that are answered."""
         if not rows:
             return {}
-        inside = np.array([not _outside(row, out_of_scope) for row in rows], bool)
-        places, groups = _places_of(rows, answers), groups_of(rows)
+        right_ones = _right_ones(rows, out_of_scope)
+        inside = np.array([bool(ids) for ids in right_ones], bool)
+        hits, groups = _hits(answers, right_ones), groups_of(rows)
+        places = first_places(hits)
         answered = np.array([not answer.abstained for answer in answers], bool)
         kept = None if groups is None else groups[inside]
 
@@ -236,12 +245,13 @@ class Rank:
         if inside.any():
             for k in (1, 5, 10):
                 found[f"recall_at_{k}"] = share((places > 0) & (places <= k), inside)
-            for name, gains in (("mrr", _reciprocal(places)), ("ndcg_at_10", _discounted(places))):
+            every = {"mrr": reciprocal(places), "ndcg_at_10": discounted(hits, right_ones)}
+            for name, gains in every.items():
                 found[name] = Ratio.mean(gains[inside], kept)
             found["handover"] = share(~answered, inside)
             found["error_when_answering"] = share(places != 1, inside & answered)
             if teacher is not None:
-                theirs = [t == row.label for t, row in zip(teacher, rows, strict=True)]
+                theirs = [t in ids for t, ids in zip(teacher, right_ones, strict=True)]
                 right = places[inside] == 1
                 found["retained"] = Difference(right, np.array(theirs, bool)[inside], kept)
         if not inside.all():
@@ -253,8 +263,8 @@ class Rank:
         return found
 
     def chance(self, rows: Sequence[Row]) -> float:
-        """How often the document that answers most queries is the right one. NaN without rows."""
-        counts = Counter(row.label for row in rows)
+        """How often the document that answers most queries is a right one. NaN without rows."""
+        counts = Counter(name for row in rows for name in documents_in(row.label))
         return max(counts.values()) / len(rows) if rows else float("nan")
 
 
@@ -332,33 +342,22 @@ def _fitted(features: Floats, target: Floats) -> Floats:
     return found
 
 
-def _places(ranked: NDArray[np.object_], gold: NDArray[np.object_]) -> NDArray[np.int64]:
-    """The place of each query's right document among the first SHOWN, from 1; 0 where it is not
-    there. ranked: (queries, candidates) of Document; gold: (queries,) of ids."""
-    found = np.zeros(len(ranked), np.int64)
-    for i, (documents, wanted) in enumerate(zip(ranked, gold, strict=True)):
-        ids = [None if d is None else d.id for d in documents[:SHOWN]]
-        found[i] = ids.index(wanted) + 1 if wanted is not None and wanted in ids else 0
-    return found
+def _ids(ranked: NDArray[np.object_]) -> list[list[str | None]]:
+    """The ids of the first SHOWN of each query; None where there is no document."""
+    return [[None if one is None else one.id for one in found[:SHOWN]] for found in ranked]
 
 
-def _places_of(rows: Sequence[Row], answers: Sequence[Prediction]) -> NDArray[np.int64]:
-    """As `_places`, from answers."""
-    found = np.zeros(len(rows), np.int64)
-    for i, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+def _right_ones(rows: Sequence[Row], out_of_scope: str | None) -> list[tuple[str, ...]]:
+    """The ids of the documents that answer each query; none where it is out of scope."""
+    return [() if _outside(row, out_of_scope) else documents_in(row.label) for row in rows]
+
+
+def _hits(answers: Sequence[Prediction], right_ones: Sequence[Sequence[str]]) -> Hits:
+    ranked = []
+    for answer in answers:
         assert isinstance(answer, Ranking)
-        ids = [document.id for document in answer.documents]
-        found[i] = ids.index(row.label) + 1 if row.label in ids else 0
-    return found
-
-
-def _reciprocal(places: NDArray[np.int64]) -> Floats:
-    return np.divide(1.0, places, out=np.zeros(len(places)), where=places > 0)
-
-
-def _discounted(places: NDArray[np.int64]) -> Floats:
-    gains: Floats = np.where(places > 0, 1 / np.log2(1.0 + np.maximum(places, 1)), 0.0)
-    return gains
+        ranked.append([document.id for document in answer.documents])
+    return hits_of(ranked, right_ones, SHOWN)
 
 
 def _mean(values: NDArray[Any]) -> float:

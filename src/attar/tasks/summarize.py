@@ -84,6 +84,9 @@ class Summarize:
             return found.get(SUMMARY, "")
         return " ".join(f"{name}: {said}" for name, said in found.items())
 
+    def is_right(self, gold: str | None, named: str) -> bool:
+        return gold == named
+
     def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
         return ()
 
