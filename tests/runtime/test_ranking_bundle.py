@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,27 @@ def test_a_bundle_needs_its_index(faq: Path) -> None:
         Predictor(write_bundle(faq.with_name("other.attar"), other, bundle.files))
 
 
+class Seen:
+    """A Progress that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    def track(self, items: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
+        for item in items:
+            self.items.append(item)
+            yield item
+
+    def say(self, message: str) -> None:
+        raise AssertionError(message)
+
+
 def test_documents_come_and_go(faq: Path) -> None:
     out = faq.with_name("new.attar")
     new = Document("weather", "The weather is fine.")
-    made = reindex(read_bundle(faq), out, [new], ["how-to-cancel"])
+    seen = Seen()
+    made = reindex(read_bundle(faq), out, [new], ["how-to-cancel"], progress=seen)
+    assert seen.items == [new], "reading many documents takes long enough to be shown"
     predictor = load(out)
     assert {d.id for d in predictor.documents} == {"weather", "where-is-it", "money-back"}
     assert predictor("weather").label == "weather"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from attar.types import Progress
 
 
 @click.command(short_help="Add documents to a bundle, or remove some.")
@@ -41,6 +47,21 @@ def index(
     if not add and not remove:
         raise click.UsageError("nothing to do: give --add FILE or --remove ID")
     documents = read_documents(add) if add else []
-    made = reindex(read_bundle(bundle), out, documents, remove, force=force, threads=threads)
+    with _progress() as progress:
+        made = reindex(
+            read_bundle(bundle), out, documents, remove,
+            force=force, threads=threads, progress=progress,
+        )  # fmt: skip
     click.echo(f"{out}: {made.size_bytes / 1e6:.2f} MB", err=True)
     click.echo(f"note: {changes(made.manifest['build'][CHANGED])}", err=True)
+
+
+def _progress() -> AbstractContextManager[Progress]:
+    """Bars where they are installed: the command needs nothing but the base install."""
+    from attar.types import Silent
+
+    if find_spec("rich") is None:
+        return nullcontext(Silent())
+    from attar.cli.progress import Bars
+
+    return Bars()

@@ -22,7 +22,7 @@ from attar.registry import did_you_mean
 from attar.runtime.index import check_texts, read_index, rounded, write_index
 from attar.runtime.nearest import engine_for
 from attar.runtime.predictor import Predictor
-from attar.types import Document
+from attar.types import Document, Progress, Silent
 
 CHANGED = "documents_changed"
 
@@ -35,6 +35,7 @@ def reindex(
     *,
     force: bool = False,
     threads: int = 1,
+    progress: Progress | None = None,
 ) -> Bundle:
     """Write the bundle with `add` and without `remove` to `out`. A document whose id is there
     already takes the other's place; one that equals another is one with it. The id of a document
@@ -58,8 +59,9 @@ def reindex(
     check_texts(documents)
     vectors = stored[kept]
     if new:
-        read = predictor.embed([document.read for document in new])
-        vectors = np.concatenate([vectors, rounded(read)])
+        shown = (progress or Silent()).track(new, "documents", len(new))
+        read = [rounded(predictor.embed([document.read])) for document in shown]
+        vectors = np.concatenate([vectors, *read])
     held = {name for one in left if one is not None for name in _names(one)}
     taken = sum(one.id not in held for one in index.documents)
     manifest = {
