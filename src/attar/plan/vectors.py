@@ -1,8 +1,8 @@
 """What a plan does otherwise where a model learns vectors: the task rank.
 
-The teacher is the pretrained encoder as it is. Students start from it with its head, which is
-the identity unless the budget asks for shorter vectors, and learn its vectors of queries and
-documents. Documents take bytes of the budget, and being long, time: each is visited seldom.
+The teacher is the pretrained encoder, as it is or tuned on pairs (`plan.pairs`). Students start
+from it with its head, which is the identity unless the budget asks for shorter vectors, and learn
+its vectors of queries. Documents take bytes of the budget; the teacher reads them.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 
 from attar.passes import Artifact, Context
-from attar.passes.distill import Distill
+from attar.passes.distill_vectors import DistillVectors, transfer_texts
 from attar.passes.finetune import Finetune
 from attar.recipe import Budget
 from attar.runtime.index import index_bytes
 from attar.tasks.rank import dimensions
 from attar.train.models import Model
+from attar.train.shapes import Shape
 from attar.train.start import start_model
 from attar.types import Derived
 
 DOCUMENTS_SHARE = 0.5  # of the budget, that vectors of the documents may take
 SHORTER = (256, 192, 128, 96, 64)  # numbers of a vector
-FEW = 5_000  # texts under which altered copies are cheap
 #: Texts that a student learns from, visits counted. One that keeps layers starts as its teacher
 #: without some of them, and mends; one without learns from nothing.
-LAYERS_ROWS_SEEN, ROWS_SEEN = 20_000, 220_000
+LAYERS_ROWS_SEEN, ROWS_SEEN = 60_000, 240_000
+SENTENCES, MADE = 3_000, 6_000  # of the documents, to learn from, and queries made from them
+MADE_EACH = 4  # of a query or sentence
 
 
 def with_dimensions(
@@ -52,21 +54,22 @@ def vector_start(start: Artifact, context: Context) -> Artifact:
     return Finetune(method="frozen").apply(start, context)
 
 
-def vector_distillation(has_layers: bool, texts: int, part: float = 1.0) -> Distill:
+def vector_distillation(shape: Shape | None, context: Context, part: float = 1.0) -> DistillVectors:
     """Settings of distillation. part: of the final training."""
-    if has_layers:
-        visits = part * max(2, min(16, LAYERS_ROWS_SEEN / texts))
-        epochs = max(1, round(visits))
-        return Distill(epochs, learning_rate=2e-4, head_factor=1.0, copies=0, gold_weight=0.0)
-    copies = 1 if texts < FEW else 0
-    visits = part * max(8, min(24, ROWS_SEEN / texts))
-    return Distill(
-        epochs=max(1, round(visits / (1 + copies))),
-        learning_rate=3e-3,
-        head_factor=1.0,
-        copies=copies,
-        gold_weight=0.0,
-        bf16=False,
+    sentences, queries = map(len, transfer_texts(context, SENTENCES, 0))
+    made = min(MADE, MADE_EACH * (sentences + queries)) if sentences else 0
+    has_layers = shape is None or bool(shape.layers)
+    seen = LAYERS_ROWS_SEEN if has_layers else ROWS_SEEN
+    epochs = part * max(2, min(12 if has_layers else 24, seen / max(1, sentences + queries + made)))
+    rounded = shape is not None and shape.weight_bits == 4
+    return DistillVectors(
+        epochs=max(1, round(epochs)),
+        learning_rate=4e-4 if has_layers else 3e-3,
+        sentences=SENTENCES,
+        made=made,
+        weight_bits=4 if rounded else None,
+        embedding_bits=4 if rounded else None,
+        bf16=has_layers,
     )
 
 
