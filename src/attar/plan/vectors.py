@@ -25,7 +25,7 @@ DOCUMENTS_SHARE = 0.5  # of the budget, that vectors of the documents may take
 SHORTER = (256, 192, 128, 96, 64)  # numbers of a vector
 #: Texts that a student learns from, visits counted. One that keeps layers starts as its teacher
 #: without some of them, and mends; one without learns from nothing.
-LAYERS_ROWS_SEEN, ROWS_SEEN = 60_000, 240_000
+LAYERS_ROWS_SEEN, ROWS_SEEN = 40_000, 240_000
 SENTENCES, MADE = 3_000, 6_000  # of the documents, to learn from, and queries made from them
 MADE_EACH = 4  # of a query or sentence
 

@@ -24,7 +24,7 @@ TOKENIZER_BYTES = 6.0  # a piece, deflated
 HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
 RANKS = (192, 128, 96, 64)
 VOCABULARY_SHARES = (0.5, 0.25)
-DEPTHS = (1, 2 / 3, 1 / 2, 1 / 3)  # of the layers, for students that embed texts
+DEPTHS = (2 / 3, 1, 1 / 3)  # of the layers, for students that embed texts
 NARROWER = (2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6)  # of the feed-forward neurons
 MOST_SHAPES = 5  # of a size: each costs a trial
 FEWEST_PIECES = 400  # below which little but letters would be left
@@ -170,29 +170,36 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
 
 
 def vector_shapes(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
-    """As `fitting_shapes`, for students that learn to embed texts, where the depth tells most
-    (docs/rank.md): every layer as it is where 8 bits allow; else, in 4 bits, each of DEPTHS with
-    the widest feed-forward that fits, and what has no layers where hardly any fit."""
+    """As `fitting_shapes`, for students that learn to embed texts: every layer as it is where 8
+    bits allow; else, in 4 bits, each of DEPTHS with the widest feed-forward that fits, and none
+    shallower than the first that loses nothing of it. The likeliest comes first (docs/rank.md)."""
     found = fitting_shapes(source, pieces, columns, limit_bytes)
     if not source.can_narrow or (found and keeps_layers(found[0], source)):
         return found
-    tables = [rank for rank in (None, *RANKS) if rank is None or rank < source.hidden]
     deep: list[Shape] = []
     for share in DEPTHS:
-        count = max(1, round(share * source.layers))
-        layers = spread_layers(count, source.layers)
-        tried = (
-            Shape(layers, source.hidden, inner, rank, weight_bits=4, embedding_bits=4)
-            for inner in (None, *(round(part * source.feed_forward) for part in NARROWER))
-            for rank in tables
-        )
-        fitting = (t for t in tried if bundle_bytes(t, source, pieces, columns) <= limit_bytes)
-        shape = next(fitting, None)
-        if shape is not None and shape not in deep:
+        layers = spread_layers(max(1, round(share * source.layers)), source.layers)
+        shape = _widest(layers, source, pieces, columns, limit_bytes)
+        if shape is not None and all(len(shape.layers) != len(other.layers) for other in deep):
             deep.append(shape)
-            if shape.feed_forward is None:
-                break  # fewer layers would leave bytes unused
-    return (deep or found)[:MOST_SHAPES]
+    whole = max((len(s.layers) for s in deep if s.feed_forward is None), default=0)
+    return [s for s in deep if len(s.layers) >= whole] or found
+
+
+def _widest(
+    layers: tuple[int, ...], source: Source, pieces: int, columns: int, limit_bytes: float
+) -> Shape | None:
+    """In 4 bits, with the widest feed-forward that fits; an embedding of less than RANKS[1] only
+    where it must be."""
+    inners = (None, *(round(part * source.feed_forward) for part in NARROWER))
+    ranks = [None, *(rank for rank in RANKS if rank < source.hidden)]
+    for tables in (ranks[:3], ranks[3:]):
+        for inner in inners:
+            for rank in tables:
+                made = Shape(layers, source.hidden, inner, rank, weight_bits=4, embedding_bits=4)
+                if bundle_bytes(made, source, pieces, columns) <= limit_bytes:
+                    return made
+    return None
 
 
 def keeps_layers(shape: Shape, source: Source) -> bool:
