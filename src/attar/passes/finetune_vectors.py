@@ -50,11 +50,14 @@ class FinetuneVectors(Pass):
             model.encoder.encoder.get_input_embeddings().requires_grad_(False)
         said = spread(sentences_to_learn(context.dataset.documents), self.sentences)
         stay = context.teacher.answer(said).logits if said else None
+        known = document_vectors(context)
+        if known is None:
+            known = np.zeros((0, model.columns), np.float32)
         queries = [row.text for row in context.dataset.train]
         train(
             model,
             model.tokens([*queries, *said]),
-            _Objective(document_vectors(context), gold_documents(context), stay),
+            _Objective(known, gold_documents(context), stay),
             TrainSettings(
                 epochs=self.epochs,
                 learning_rate=self.learning_rate,
@@ -83,11 +86,10 @@ class _Objective:
 
     def __init__(
         self,
-        documents: NDArray[np.float32] | None,
+        documents: NDArray[np.float32],
         gold: NDArray[np.int64],
         stay: NDArray[np.float32] | None,
     ) -> None:
-        assert documents is not None, "finetune_vectors needs documents"
         kept = np.zeros((0, documents.shape[1]), np.float32) if stay is None else stay
         self.documents, self.stay = torch.from_numpy(documents), torch.from_numpy(kept)
         self.gold = torch.from_numpy(np.concatenate([gold, np.full(len(kept), -1)]))

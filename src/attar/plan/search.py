@@ -224,7 +224,7 @@ def vector_passes(
     """The same where vectors are learned instead of labels: a student that keeps all of `source`
     is its teacher already. part: as `vector_distillation` has it."""
     whole = shape is not None and source is not None and keeps_all(shape, source)
-    taught = () if whole else (vector_distillation(shape, context, part),)
+    taught = () if whole else (vector_distillation(shape, source, context, part),)
     return (*shape_passes(shape), *taught, ExportOnnx(), quantization(shape))
 
 

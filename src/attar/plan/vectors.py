@@ -17,16 +17,16 @@ from attar.recipe import Budget
 from attar.runtime.index import index_bytes
 from attar.tasks.rank import dimensions
 from attar.train.models import Model
-from attar.train.shapes import Shape
+from attar.train.shapes import Shape, Source, keeps_layers
 from attar.train.start import start_model
 from attar.types import Derived
 
 DOCUMENTS_SHARE = 0.5  # of the budget, that vectors of the documents may take
 SHORTER = (256, 192, 128, 96, 64)  # numbers of a vector
-#: Texts that a student learns from, visits counted. One that keeps layers starts as its teacher
-#: without some of them, and mends; one without learns from nothing.
-LAYERS_ROWS_SEEN, ROWS_SEEN = 40_000, 240_000
-SENTENCES, MADE = 3_000, 6_000  # of the documents, to learn from, and queries made from them
+#: Texts that a student learns from, visits counted. One that keeps all layers has its roundings to
+#: mend, one that keeps some what it lost; one without learns from nothing.
+WHOLE_ROWS_SEEN, LAYERS_ROWS_SEEN, ROWS_SEEN = 8_000, 30_000, 160_000
+SENTENCES, MADE = 2_000, 4_000  # of the documents, to learn from, and queries made from them
 MADE_EACH = 4  # of a query or sentence
 
 
@@ -43,6 +43,9 @@ def with_dimensions(
             if count > most and shorter < count:
                 count, reason = shorter, f"the documents' vectors would take too much of {hidden}"
     values["dimensions"] = Derived(count, reason)
+    values["documents.vectors"] = Derived(
+        "the teacher's", "read once, for the index; what is added later the student reads"
+    )
     return replace(context, columns=dimensions(count))
 
 
@@ -54,23 +57,43 @@ def vector_start(start: Artifact, context: Context) -> Artifact:
     return Finetune(method="frozen").apply(start, context)
 
 
-def vector_distillation(shape: Shape | None, context: Context, part: float = 1.0) -> DistillVectors:
-    """Settings of distillation. part: of the final training."""
+def vector_distillation(
+    shape: Shape | None, source: Source | None, context: Context, part: float = 1.0
+) -> DistillVectors:
+    """Settings of distillation. source: that the shape is cut from. part: of the final
+    training."""
     sentences, queries = map(len, transfer_texts(context, SENTENCES, 0))
     made = min(MADE, MADE_EACH * (sentences + queries)) if sentences else 0
-    has_layers = shape is None or bool(shape.layers)
-    seen = LAYERS_ROWS_SEEN if has_layers else ROWS_SEEN
-    epochs = part * max(2, min(12 if has_layers else 24, seen / max(1, sentences + queries + made)))
+    texts = max(1, sentences + queries + made)
     rounded = shape is not None and shape.weight_bits == 4
     return DistillVectors(
-        epochs=max(1, round(epochs)),
-        learning_rate=4e-4 if has_layers else 3e-3,
+        epochs=max(1, round(part * _visits(shape, source, texts))),
+        learning_rate=_rate(shape, source),
         sentences=SENTENCES,
         made=made,
         weight_bits=4 if rounded else None,
         embedding_bits=4 if rounded else None,
-        bf16=has_layers,
+        bf16=shape is None or bool(shape.layers),
     )
+
+
+def _visits(shape: Shape | None, source: Source | None, texts: int) -> float:
+    """Of each text: the fewer, the more the student knows already."""
+    if shape is not None and not shape.layers:
+        return max(8, min(24, ROWS_SEEN / texts))
+    if _whole(shape, source):
+        return max(1, min(4, WHOLE_ROWS_SEEN / texts))
+    return max(2, min(12, LAYERS_ROWS_SEEN / texts))
+
+
+def _rate(shape: Shape | None, source: Source | None) -> float:
+    if shape is not None and not shape.layers:
+        return 3e-3
+    return 1e-4 if _whole(shape, source) else 4e-4
+
+
+def _whole(shape: Shape | None, source: Source | None) -> bool:
+    return shape is None or (source is not None and keeps_layers(shape, source))
 
 
 def documents_bytes(context: Context) -> int:
