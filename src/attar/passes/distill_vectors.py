@@ -48,7 +48,7 @@ class DistillVectors(Pass):
     epochs: int
     learning_rate: float
     batch_size: int = 32
-    sentences: int = 2_000
+    sentences: int = 1_000
     made: int = 4_000
     ranking_weight: float = 1.0
     weight_bits: int | None = None

@@ -41,7 +41,7 @@ class FinetuneVectors(Pass):
     epochs: int
     learning_rate: float = 1e-4
     batch_size: int = 32
-    sentences: int = 1_000
+    sentences: int = 500
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
         assert context.teacher is not None, "finetune_vectors needs a teacher in its context"

@@ -25,7 +25,7 @@ from attar.teachers import Teacher
 from attar.teachers.documents import KnowsDocuments
 from attar.types import Dataset, Derived, Row
 
-ROWS_SEEN = 4_000
+ROWS_SEEN = 3_000
 FEWEST = 100  # rows that name a document: the halves of fewer decide nothing
 METHODS = ("auto", "full", "frozen")
 

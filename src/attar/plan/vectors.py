@@ -25,8 +25,8 @@ DOCUMENTS_SHARE = 0.5  # of the budget, that vectors of the documents may take
 SHORTER = (256, 192, 128, 96, 64)  # numbers of a vector
 #: Texts that a student learns from, visits counted. One that keeps all layers has its roundings to
 #: mend, one that keeps some what it lost; one without learns from nothing.
-WHOLE_ROWS_SEEN, LAYERS_ROWS_SEEN, ROWS_SEEN = 8_000, 30_000, 160_000
-SENTENCES, MADE = 2_000, 4_000  # of the documents, to learn from, and queries made from them
+WHOLE_ROWS_SEEN, LAYERS_ROWS_SEEN, ROWS_SEEN = 6_000, 18_000, 120_000
+SENTENCES, MADE = 1_000, 4_000  # of the documents, to learn from, and queries made from them
 MADE_EACH = 4  # of a query or sentence
 
 
