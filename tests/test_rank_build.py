@@ -201,9 +201,9 @@ def test_the_student_starts_from_its_teacher(home: Path) -> None:
     (home / "other.toml").write_text(other)
     with pytest.raises(RecipeError, match="starts from its teacher"):
         build(home / "other.toml", home / "other.attar")
-    (home / "full.toml").write_text(RECIPE.replace("[teacher]", '[teacher]\nfinetune = "full"'))
+    (home / "lora.toml").write_text(RECIPE.replace("[teacher]", '[teacher]\nfinetune = "lora"'))
     with pytest.raises(RecipeError, match="does not learn to rank"):
-        build(home / "full.toml", home / "full.attar")
+        build(home / "lora.toml", home / "lora.attar")
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -136,9 +136,13 @@ def _evaluate(
     settings = draft.manifest["task_settings"]
     rows, oos = context.dataset.certify, context.out_of_scope
     documents = context.dataset.documents
-    teacher = informed(plan.teacher, documents)
-    fixed_on = design_rows(context) if documents else context.dataset.calibrate
-    theirs = settings_of(context.task, teacher, fixed_on, context.columns, oos)
+    teacher, fixed_by = informed(plan.teacher, documents), plan.teacher
+    fixed_on: Sequence[Row] = context.dataset.calibrate
+    if documents and plan.trial_context.teacher is not None:  # as the student's settings were
+        fixed_by, fixed_on = plan.trial_context.teacher, design_rows(plan.trial_context)
+    theirs = settings_of(
+        context.task, informed(fixed_by, documents), fixed_on, context.columns, oos
+    )
     examined = Examination(
         context.task,
         Predictor(draft),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from attar.data.augment import altered_copies
+from attar.data.augment import altered_copies, spliced
 
 TEXTS = st.lists(st.text(max_size=30), min_size=1, max_size=8)
 
@@ -44,3 +44,17 @@ def test_wrong_letters_are_of_the_text_itself() -> None:
     assert not any(c.isascii() and c.isalpha() for text in made for c in text)
     words = {word for text in texts for word in text.split()}
     assert any(word not in words for text in made for word in text.split())
+
+
+@given(TEXTS, TEXTS, st.integers(0, 5))
+def test_any_texts_are_spliced(texts: list[str], others: list[str], seed: int) -> None:
+    made = spliced(texts, others, 7, seed)
+    assert len(made) == 7
+    assert made == spliced(texts, others, 7, seed)
+
+
+def test_spliced_texts_begin_as_one_and_end_with_words_of_the_other() -> None:
+    for made in spliced(["how do i reset it ?"], ["Hold both buttons, then wait."], 50, 0):
+        begun = made.removesuffix(" ?").split()
+        assert made.startswith("how") and made.endswith(" ?")
+        assert begun[-1] in {"Hold", "both", "buttons", "then", "wait"}

@@ -18,9 +18,11 @@ from attar.passes.add_labels import AddLabels
 from attar.passes.distill import Distill
 from attar.passes.distill_layers import DistillLayers
 from attar.passes.distill_quantized import DistillQuantized
+from attar.passes.distill_vectors import DistillVectors
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.finetune import Finetune
+from attar.passes.finetune_vectors import FinetuneVectors
 from attar.passes.no_layers import NoLayers
 from attar.passes.prune import Prune
 from attar.passes.quantize import Quantize
@@ -31,12 +33,14 @@ from attar.plan.teacher import frozen_teacher
 from attar.testing import check_pass
 from attar.train.models import Model
 from attar.train.start import start_model
+from attar.types import Document
 
 STEPS: list[Pass] = [
     AddLabels(known=("cancel", "delivery", "refund", "oos")),
     Distill(epochs=2, learning_rate=1e-3, copies=1, representation_weight=0.1),
     DistillLayers(epochs=1, copies=1, relation_heads=2, attention_weight=0.1),
     DistillQuantized(epochs=1, learning_rate=1e-3, copies=1),
+    DistillVectors(epochs=1, learning_rate=1e-3),
     ExportOnnx(),
     Factorize(rank=8),
     Finetune(epochs=1),
@@ -45,6 +49,7 @@ STEPS: list[Pass] = [
     Finetune(method="frozen"),
     Finetune(method="contrastive", epochs=1),
     Finetune(method="frozen", balance=0.5),
+    FinetuneVectors(epochs=1),
     NoLayers(hidden=16),
     Prune(heads=1, feed_forward=24, hidden=24),
     Prune(feed_forward=24, by="taylor", across_layers=False),
@@ -75,6 +80,11 @@ def test_every_pass(step: Pass, tiny_start: Artifact, tiny_context: Context) -> 
         rows = [replace(row, label="exchange") for row in context.dataset.train[:8]]
         dataset = replace(context.dataset, train=(*context.dataset.train, *rows))
         context = replace(context, dataset=dataset, columns=(*context.columns, "exchange"))
+    if isinstance(step, FinetuneVectors):
+        documents = (Document("a", "please cancel it"), Document("b", "where is my parcel"))
+        rows = [replace(row, label="b") for row in context.dataset.train]
+        dataset = replace(context.dataset, train=tuple(rows), documents=documents)
+        context = replace(context, dataset=dataset)
     if isinstance(step, Quantize):
         source = ExportOnnx().apply(source, context)
     check_pass(step, source, context)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from attar.passes import Context
-from attar.passes.distill import Distill
-from attar.plan.search import keeps_all, student_passes
+from attar.passes import Context, Pass
+from attar.passes.distill_vectors import DistillVectors
+from attar.plan.search import keeps_all, vector_passes
 from attar.plan.vectors import (
+    MADE,
     documents_bytes,
     documents_note,
     vector_distillation,
@@ -24,16 +26,18 @@ from attar.types import Derived, Document
 
 SOURCE = Source(layers=3, hidden=384, feed_forward=64, positions=32, can_narrow=True)
 WHOLE = Shape((0, 1, 2), 384, embedding_bits=4)
+CUT = Shape((0, 2), 384)
 
 
 def ranking(context: Context, count: int) -> Context:
-    documents = tuple(Document(f"{i}", f"text {i}") for i in range(count))
+    documents = tuple(Document(f"{i}", f"the text of number {i}") for i in range(count))
     return replace(
         context, task=RANK, dataset=replace(context.dataset, documents=documents), columns=("0",)
     )
 
 
-def test_what_is_kept_whole_is_not_taught() -> None:
+def test_what_is_kept_whole_is_not_taught(tiny_context: Context) -> None:
+    context = ranking(tiny_context, 20)
     assert keeps_all(WHOLE, SOURCE)
     for cut in (
         {"layers": (0, 2)},
@@ -41,23 +45,32 @@ def test_what_is_kept_whole_is_not_taught() -> None:
         {"rank": 64},
         {"pieces": 500},
         {"hidden": 128},
+        {"weight_bits": 4},
     ):
         shape = replace(WHOLE, **cut)  # type: ignore[arg-type]
         assert not keeps_all(shape, SOURCE)
-        passes = student_passes(shape, 100, vectors=True, source=SOURCE)
-        assert any(isinstance(step, Distill) for step in passes)
-    whole = student_passes(WHOLE, 100, vectors=True, source=SOURCE)
-    assert not any(isinstance(step, Distill) for step in whole)
+        (taught,) = taught_by(vector_passes(shape, SOURCE, context))
+        assert taught.weight_bits == (4 if shape.weight_bits == 4 else None)
+    assert not taught_by(vector_passes(WHOLE, SOURCE, context))
+    assert taught_by(vector_passes(None, None, context))
 
 
-def test_long_texts_are_visited_seldom() -> None:
-    for has_layers in (True, False):
-        trial, final = (vector_distillation(has_layers, 10_000, part) for part in (1 / 3, 1.0))
+def taught_by(passes: Sequence[Pass]) -> list[DistillVectors]:
+    return [step for step in passes if isinstance(step, DistillVectors)]
+
+
+def test_many_texts_are_visited_seldom(tiny_context: Context) -> None:
+    few, many = ranking(tiny_context, 20), ranking(tiny_context, 2_900)
+    for shape in (CUT, Shape((), 64)):
+        trial, final = (vector_distillation(shape, SOURCE, few, part) for part in (1 / 3, 1.0))
         assert 1 <= trial.epochs < final.epochs
-        assert trial.copies == final.copies == 0
-        assert final.gold_weight == 0
-    assert vector_distillation(True, 10_000).epochs == 2
-    assert vector_distillation(True, 100).epochs > vector_distillation(True, 5_000).epochs
+        assert trial.made == final.made > 0
+    assert (
+        vector_distillation(CUT, SOURCE, many).epochs < vector_distillation(CUT, SOURCE, few).epochs
+    )
+    assert vector_distillation(CUT, SOURCE, many).made == MADE
+    assert vector_distillation(WHOLE, SOURCE, many).epochs == 1  # rounding alone to mend
+    assert vector_distillation(WHOLE, SOURCE, ranking(tiny_context, 0)).made == 0
 
 
 def test_the_documents_shorten_vectors(tiny_context: Context, tiny_encoder: object) -> None:

@@ -32,6 +32,7 @@ from attar.train.shapes import (
     reports_bytes,
     smallest_shapes,
     spread_layers,
+    vector_shapes,
 )
 from attar.train.start import embedded_folder
 
@@ -170,3 +171,24 @@ def test_names_are_distinct_and_plain() -> None:
     assert Shape((0,), 64, weight_bits=4, embedding_bits=4).name == "1 layer, int4"
     assert Shape((0,), 64, weight_bits=4).name == "1 layer, int4, int8 embedding"
     assert json.dumps(names).isascii()
+
+
+@given(st.integers(1_000, 30_000), st.floats(0.5, 20))
+def test_shapes_of_vectors_fit_and_use_what_there_is(pieces: int, megabytes: float) -> None:
+    limit = megabytes * 1e6
+    found = vector_shapes(MINILM, pieces, 384, limit)
+    assert all(bundle_bytes(shape, MINILM, pieces, 384) <= limit for shape in found)
+    assert len({*found}) == len(found)
+    assert bool(found) == bool(fitting_shapes(MINILM, pieces, 384, limit))
+    depths = [len(shape.layers) for shape in found if shape.weight_bits == 4]
+    assert len({*depths}) == len(depths)  # of each depth the widest alone
+
+
+def test_vectors_keep_all_layers_where_eight_bits_allow() -> None:
+    eight, four = (vector_shapes(MINILM, 8_000, 384, limit) for limit in (14e6, 9e6))
+    assert eight == fitting_shapes(MINILM, 8_000, 384, 14e6)
+    assert eight[0].weight_bits == 8 and len(eight[0].layers) == 6
+    assert [(s.weight_bits, s.feed_forward, len(s.layers)) for s in four] == [(4, None, 6)]
+    # Deeper with fewer neurons beside shallower with more.
+    small = vector_shapes(MINILM, 8_000, 384, 3.6e6)
+    assert len({len(s.layers) for s in small}) == 3

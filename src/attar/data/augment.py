@@ -12,6 +12,7 @@ to make the copies.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from attar.words import words_of
@@ -20,6 +21,8 @@ SPLICE = 0.4  # share of copies that continue with another text's ending
 DROP_WORD = 0.1
 SWAP_WORDS = 0.05
 MISTYPE = 0.04  # a word; words under four letters stay
+_ENDING = re.compile(r"\s*[^\w\s]+\s*$")
+SPLICED_WORDS = 4  # of the other text, at most
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -27,6 +30,23 @@ def altered_copies(texts: Sequence[str], copies: int, seed: int) -> list[str]:
     """`copies` alterations of every text, in order: all of the first round, then the next."""
     rng = random.Random(seed)
     return [_alter(text, texts, rng) for _ in range(copies) for text in texts]
+
+
+def spliced(texts: Sequence[str], others: Sequence[str], count: int, seed: int) -> list[str]:
+    """`count` texts that begin as one of `texts` and end with a few words of one of `others`:
+    queries about what documents say."""
+    rng = random.Random(seed)
+    return [_spliced(rng.choice(texts), rng.choice(others), rng) for _ in range(count)]
+
+
+def _spliced(text: str, other: str, rng: random.Random) -> str:
+    words, said = words_of(text), words_of(other)
+    begun = words[: max(1, round(len(words) * rng.uniform(0.3, 0.8)))]
+    count = rng.randint(1, SPLICED_WORDS)
+    at = rng.randrange(max(1, len(said) - count + 1))
+    ending = _ENDING.search(text)  # such as a question mark
+    made = "".join([*begun, *said[at : at + count]]).strip().rstrip(".,;:!?")
+    return made + (ending.group() if ending is not None else "")
 
 
 def _alter(text: str, texts: Sequence[str], rng: random.Random) -> str:

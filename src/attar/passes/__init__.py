@@ -32,6 +32,7 @@ PASSES: Registry[type[Pass]] = Registry(
     {
         "add_labels": "attar.passes.add_labels:AddLabels",
         "finetune": "attar.passes.finetune:Finetune",
+        "finetune_vectors": "attar.passes.finetune_vectors:FinetuneVectors",
         "take_layers": "attar.passes.take_layers:TakeLayers",
         "no_layers": "attar.passes.no_layers:NoLayers",
         "prune": "attar.passes.prune:Prune",
@@ -40,6 +41,7 @@ PASSES: Registry[type[Pass]] = Registry(
         "factorize": "attar.passes.factorize:Factorize",
         "distill": "attar.passes.distill:Distill",
         "distill_layers": "attar.passes.distill_layers:DistillLayers",
+        "distill_vectors": "attar.passes.distill_vectors:DistillVectors",
         "distill_quantized": "attar.passes.distill_quantized:DistillQuantized",
         "export_onnx": "attar.passes.export_onnx:ExportOnnx",
         "quantize": "attar.passes.quantize:Quantize",

@@ -31,11 +31,13 @@ def write_draft(
     name: str,
     distance: bytes | None = None,
     documents: Sequence[Document] = (),
+    vectors: NDArray[np.floating] | None = None,
 ) -> Bundle:
     """Write the bundle of an exported artifact to `path`, replacing an older draft there.
 
     distance: the content of a part of that role (`runtime.distance`). documents: that a task
-    ranks; their vectors are kept beside the artifact."""
+    ranks. vectors: of these, (documents, dimensions), where a teacher has read them; else the
+    artifact's own model reads them, and its vectors are kept beside it."""
     parts = [{"role": "model", "engine": "onnxruntime", "files": ["model.onnx"]}]
     files = {
         "model.onnx": (exported.folder / "model.onnx").read_bytes(),
@@ -63,7 +65,10 @@ def write_draft(
     draft = write_bundle(path, manifest, files, force=True)
     if not documents:
         return draft
-    files |= write_index(documents, _vectors(draft, exported.folder.parent, documents))
+    read = (
+        _vectors(draft, exported.folder.parent, documents) if vectors is None else rounded(vectors)
+    )
+    files |= write_index(documents, read)
     return write_bundle(path, manifest, files, force=True)
 
 

@@ -24,6 +24,7 @@ from attar.passes.export_onnx import ExportOnnx
 from attar.passes.quantize import Quantize
 from attar.plan.few import few_passes, student_start
 from attar.plan.infeasible import infeasible
+from attar.plan.pairs import make_vector_teacher
 from attar.plan.prepare import Prepared, prepare
 from attar.plan.search import (
     FEW,
@@ -38,13 +39,20 @@ from attar.plan.search import (
     student_passes,
     successive_halving,
     trial,
+    vector_passes,
 )
 from attar.plan.start import Earlier
 from attar.plan.teacher import make_teacher, model_teacher
 from attar.plan.vectors import documents_bytes
 from attar.recipe import Budget, Recipe, StudentSection
 from attar.teachers import Teacher
-from attar.train.shapes import Shape, fitting_shapes, no_layers_that_fit, reports_bytes
+from attar.train.shapes import (
+    Shape,
+    fitting_shapes,
+    no_layers_that_fit,
+    reports_bytes,
+    vector_shapes,
+)
 from attar.types import Derived, Row, Silent
 
 DEFAULT_SIZE_MB = 5.0
@@ -103,9 +111,12 @@ def make_plan(
         raise infeasible(budget, base)
     values["student"] = Derived(best.name, _why(best, candidates))
     context.progress.say(f"chosen: {best.name}; select joins train")
-    teacher = make_teacher(
-        recipe.teacher, base.teacher_start, base.context, base.balance, values, base.words
-    )
+    if context.task.gold_kind == "document":
+        teacher = make_vector_teacher(recipe.teacher, base.teacher_start, base.context, values)
+    else:
+        teacher = make_teacher(
+            recipe.teacher, base.teacher_start, base.context, base.balance, values, base.words
+        )
     start, passes = _student(best.shape, base, teacher, recipe.student, values)
     for step in passes:
         for name, value in step.settings().items():
@@ -129,10 +140,8 @@ def _student(
     tuned teacher where the student is near enough to it to keep what it has learned."""
     texts = examples_in(base.context)
     if base.context.task.gold_kind == "document":
-        return base.start, (
-            base.vocabulary,
-            *student_passes(shape, texts, vectors=True, source=base.source),
-        )
+        start = student_start(teacher) or base.start
+        return start, (base.vocabulary, *vector_passes(shape, base.source, base.context))
     scratch = student_passes(shape, texts, from_labels=base.from_labels)
     tuned = student_start(teacher) if section.start is None else None
     if tuned is None or shape is None or not shape.layers:
@@ -201,7 +210,8 @@ def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
     assert budget.size_mb is not None
     source, columns = base.source, len(base.context.columns)
     limit = budget.size_mb * 1e6 - _functions_bytes(base.context) - documents_bytes(base.context)
-    shapes = fitting_shapes(source, base.pieces, columns, limit)
+    fitting = vector_shapes if base.context.task.gold_kind == "document" else fitting_shapes
+    shapes = fitting(source, base.pieces, columns, limit)
     if budget.latency_ms is not None:
         shapes = quick_enough(shapes, source, base.trimmed, budget.latency_ms, base.context)
         if len(shapes) < 2:

@@ -23,6 +23,7 @@ from attar.passes.finetune import FEW_A_LABEL
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.search import quantization, shape_passes
 from attar.teachers import Teacher
+from attar.teachers.documents import KnowsDocuments
 from attar.teachers.ensemble import Ensemble
 from attar.teachers.local import LocalTeacher
 from attar.train.layer_outputs import has_projections
@@ -78,6 +79,8 @@ def wide_vocabulary(start: Artifact, context: Context, size_mb: float) -> TrimVo
 
 def student_start(teacher: Teacher) -> Artifact | None:
     """The model of a teacher, of an ensemble the first member's; None if it has none."""
+    if isinstance(teacher, KnowsDocuments):
+        teacher = teacher.asker
     first = teacher.members[0] if isinstance(teacher, Ensemble) else teacher
     if isinstance(first, LocalTeacher) and first.folder is not None:
         return Artifact(first.folder, first.fingerprint)

@@ -37,7 +37,7 @@ from attar.plan.search import (
 from attar.plan.start import CACHE
 from attar.plan.vectors import documents_bytes
 from attar.recipe import Recipe
-from attar.train.shapes import Shape, bundle_bytes, fitting_shapes, reports_bytes
+from attar.train.shapes import Shape, bundle_bytes, fitting_shapes, reports_bytes, vector_shapes
 from attar.types import Derived, Progress, Silent, Task
 
 SIZES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)  # MB
@@ -117,10 +117,11 @@ def _shapes(base: Prepared, sizes: Sequence[float], latency_ms: float | None) ->
     """What a build would try at each size, smallest first, every shape once."""
     assert base.source is not None
     source, columns = base.source, len(base.context.columns)
+    fitting = vector_shapes if base.context.task.gold_kind == "document" else fitting_shapes
     found: list[Shape] = []
     for size in sizes:
         limit = size * 1e6 - documents_bytes(base.context)
-        found += fitting_shapes(source, base.pieces, columns, limit)
+        found += fitting(source, base.pieces, columns, limit)
     if latency_ms is not None:
         found = quick_enough(found, source, base.trimmed, latency_ms, base.context)
 

@@ -25,10 +25,12 @@ from attar.evaluate.handover import (
     fit_distance,
 )
 from attar.passes import Artifact, Context
+from attar.passes.distill_vectors import document_vectors
 from attar.passes.draft import write_draft
 from attar.recipe import ClaimSpec
 from attar.runtime.distance import NearestLabel, write_distance
 from attar.runtime.predictor import Predictor
+from attar.teachers.documents import KnowsDocuments
 from attar.train.shapes import reports_bytes
 from attar.types import Outputs, Row
 
@@ -71,8 +73,8 @@ def draft_with_threshold(
     are fresh. context: the finished model's, whose calibrate rows are.
     """
     plain = context.task.settings(context.columns, context.out_of_scope)
-    documents = context.dataset.documents
-    draft = write_draft(path, model, context.task, plain, name, documents=documents)
+    read = (context.dataset.documents, document_vectors(context))
+    draft = write_draft(path, model, context.task, plain, name, None, *read)
     design = _design(draft, trial, context, trial_context, claims, limit_bytes)
     chosen = {"temperature": design.temperature, "acceptance": design.acceptance}
     predictor = Predictor(draft)
@@ -103,7 +105,7 @@ def draft_with_threshold(
     part = None
     if nearest is not None:
         part = write_distance(np.concatenate([nearest.projection, nearest.centers]))
-    draft = write_draft(path, model, context.task, settings, name, part, documents)
+    draft = write_draft(path, model, context.task, settings, name, part, *read)
     return draft, HandOver(design, threshold)
 
 
@@ -135,10 +137,12 @@ def _design(
 
 def design_rows(context: Context) -> list[Row]:
     """What handing over is designed on: select, one row of each group. Where documents are
-    ranked no label is learned from, and train rows are as good."""
+    ranked, all of select, and train too where no label of it is learned from."""
     if context.task.gold_kind != "document":
         return _independent(context.dataset.select)
-    rows = [*context.dataset.train, *context.dataset.select]
+    rows = list(context.dataset.select)
+    if not isinstance(context.teacher, KnowsDocuments):
+        rows = [*context.dataset.train, *rows]
     return rows[:: max(1, -(-len(rows) // DESIGN_ROWS))]
 
 

@@ -28,9 +28,10 @@ from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.handover import HandOver, draft_with_threshold
 from attar.plan.search import SHORT, draft_of, source_of
 from attar.plan.start import CACHE, longest_text, start_artifact
-from attar.plan.teacher import trial_teacher
+from attar.plan.teacher import vector_teacher
 from attar.plan.vectors import vector_distillation, vector_start, with_dimensions
 from attar.recipe import ClaimSpec, Recipe
+from attar.train.shapes import Shape
 from attar.train.start import locate
 from attar.types import Dataset, Progress, Row, Silent
 
@@ -40,7 +41,7 @@ EPOCHS = 6
 LEARNING_RATE = 1e-3
 A_LABEL = 20  # rows, at least
 LEAST = 100  # rows, at least, whatever the labels
-VERSION = 3  # raised when draws come out otherwise, so that old ones are not mixed with new
+VERSION = 4  # raised when draws come out otherwise, so that old ones are not mixed with new
 ERROR = ClaimSpec("error_when_answering", at_most=0.05)
 
 
@@ -111,6 +112,7 @@ class Pool:
         if source is None:
             raise DataError("an audit starts from a transformer; [teacher] model names another")
         width = min(WIDTH, source.hidden)
+        self.shape = Shape((), width)
         self.start = NoLayers(width).apply(trimmed, context)
         learns = "the teacher's vectors" if self._vectors else "gold labels"
         self.family = f"no layers, {width} wide, {learns}"
@@ -137,12 +139,10 @@ class Pool:
             self.context, dataset=dataset, cache=folder, seed=number, progress=Silent()
         )
         tune: Pass = Finetune(epochs=EPOCHS, learning_rate=LEARNING_RATE)
-        learning = context
         if self._vectors:
-            texts = len(dataset.train) + len(dataset.unlabeled)
-            tune = vector_distillation(False, texts, SHORT)
-            learning = replace(context, teacher=trial_teacher(self.encoder, context))
-        model: Artifact = apply_all([tune, ExportOnnx(), Quantize()], self.start, learning)
+            context = replace(context, teacher=vector_teacher(self.encoder, context))
+            tune = vector_distillation(self.shape, None, context, SHORT)
+        model: Artifact = apply_all([tune, ExportOnnx(), Quantize()], self.start, context)
         trial = draft_of(model, context)
         claims = [ERROR] if ERROR.metric in context.task.claim_metrics else []
         draft, handover = draft_with_threshold(

@@ -11,8 +11,9 @@ from attar.data.split import join_select
 from attar.errors import RecipeError
 from attar.passes import Artifact, Context
 from attar.passes.trim_vocabulary import TrimVocabulary
-from attar.plan.few import add_label_names, few_rows, wide_vocabulary
+from attar.plan.few import add_label_names, few_rows, student_start, wide_vocabulary
 from attar.plan.labels import mend_labels
+from attar.plan.pairs import with_vector_teacher
 from attar.plan.search import affordable, labels_suffice, source_of
 from attar.plan.start import longest_text, most_windows, start_artifact, student_location
 from attar.plan.teacher import balance_of, trial_teacher, words_help, words_teacher
@@ -105,7 +106,12 @@ def prepare(
     source, pieces = source_of(trimmed)
     values["pieces"] = Derived(pieces, why)
     balance = balance_of(recipe.claims, context)
-    trials, words = _with_teacher(teacher_start, context, few, balance, values)
+    if context.task.gold_kind == "document":
+        trials, words = with_vector_teacher(recipe.teacher.finetune, start, context, values), False
+        if trials.teacher is not None and (tuned := student_start(trials.teacher)):
+            trimmed = vocabulary.apply(tuned, joined)
+    else:
+        trials, words = _with_teacher(teacher_start, context, few, balance, values)
     values["from_labels"] = labels_suffice(source, trimmed, trials)
     from_labels = bool(values["from_labels"].value)
     return Prepared(

@@ -25,6 +25,7 @@ from attar.evidence import Evidence
 from attar.metrics import surely_better
 from attar.passes import Artifact, Context, Pass, apply_all
 from attar.passes.distill import Distill
+from attar.passes.distill_vectors import document_vectors
 from attar.passes.draft import write_draft
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
@@ -211,21 +212,22 @@ def shape_passes(shape: Shape | None) -> tuple[Pass, ...]:
 
 
 def student_passes(
-    shape: Shape | None,
-    texts: int,
-    part: float = 1.0,
-    from_labels: bool = False,
-    vectors: bool = False,
-    source: Source | None = None,
+    shape: Shape | None, texts: int, part: float = 1.0, from_labels: bool = False
 ) -> tuple[Pass, ...]:
     """From the trimmed start to the exported student. texts: count of those to learn from.
-    part, from_labels: as `distillation` has them. vectors: are learned instead of labels; then a
-    student that keeps all of `source` is its teacher already."""
+    part, from_labels: as `distillation` has them."""
     has_layers = shape is None or bool(shape.layers)
-    taught: tuple[Pass, ...] = (distillation(has_layers, texts, part, from_labels),)
-    if vectors:
-        whole = shape is not None and source is not None and keeps_all(shape, source)
-        taught = () if whole else (vector_distillation(has_layers, texts, part),)
+    taught = distillation(has_layers, texts, part, from_labels)
+    return (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
+
+
+def vector_passes(
+    shape: Shape | None, source: Source | None, context: Context, part: float = 1.0
+) -> tuple[Pass, ...]:
+    """The same where vectors are learned instead of labels: a student that keeps all of `source`
+    is its teacher already. part: as `vector_distillation` has it."""
+    whole = shape is not None and source is not None and keeps_all(shape, source)
+    taught = () if whole else (vector_distillation(shape, source, context, part),)
     return (*shape_passes(shape), *taught, ExportOnnx(), quantization(shape))
 
 
@@ -244,9 +246,10 @@ def keeps_most(shape: Shape | None, source: Source | None) -> bool:
 
 
 def keeps_all(shape: Shape, source: Source) -> bool:
-    """Whether a student is its source, vocabulary and rounding apart."""
+    """Whether a student is its source, vocabulary and rounding to 8 bits apart."""
     cut = shape.feed_forward is not None or shape.rank is not None or shape.pieces is not None
-    return len(shape.layers) == source.layers and shape.hidden == source.hidden and not cut
+    whole = len(shape.layers) == source.layers and shape.hidden == source.hidden
+    return whole and not cut and shape.weight_bits == 8
 
 
 def quantization(shape: Shape | None) -> Quantize:
@@ -321,10 +324,11 @@ def trial(
     from_labels: bool = False,
 ) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
-    texts = examples_in(context)
-    vectors = context.task.gold_kind == "document"
-    source = source_of(start)[0] if vectors else None
-    *training, export, quantize = student_passes(shape, texts, part, from_labels, vectors, source)
+    if context.task.gold_kind == "document":
+        steps = vector_passes(shape, source_of(start)[0], context, part)
+    else:
+        steps = student_passes(shape, examples_in(context), part, from_labels)
+    *training, export, quantize = steps
     trained = apply_all(training, start, context)
     return trained, draft_of(apply_all([export, quantize], trained, context), context)
 
@@ -352,9 +356,15 @@ def labels_suffice(source: Source | None, start: Artifact, context: Context) -> 
 def draft_of(exported: Artifact, context: Context) -> Bundle:
     """A bundle of the artifact as it is, with no threshold."""
     settings = context.task.settings(context.columns, context.out_of_scope)
-    path = context.cache / "candidate.attar"
-    documents = context.dataset.documents
-    return write_draft(path, exported, context.task, settings, "candidate", documents=documents)
+    return write_draft(
+        context.cache / "candidate.attar",
+        exported,
+        context.task,
+        settings,
+        "candidate",
+        documents=context.dataset.documents,
+        vectors=document_vectors(context),
+    )
 
 
 def quick_enough(

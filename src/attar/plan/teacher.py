@@ -49,8 +49,6 @@ def make_teacher(
             f'[teacher] finetune = "frozen" does not learn to read {context.task.reads}; '
             'take "full"'
         )
-    if method != "frozen" and context.task.gold_kind == "document":
-        raise RecipeError(f'[teacher] finetune = "{method}" does not learn to rank; take "frozen"')
     step = _finetuning(_method(method), rows)
     values["teacher.model"] = Derived(section.model, "the recipe's teacher")
     values["teacher.finetune"] = Derived(method, reason)
@@ -60,8 +58,6 @@ def make_teacher(
         f"{'sentences' if context.task.reads == 'sentences' else 'rows'} of train",
     )
     values["teacher.balance"] = balance
-    if context.task.gold_kind == "document":
-        return vector_teacher(start, context)
     others: list[Teacher] = []
     if context.task.reads == "text":
         others.append(frozen_teacher(start, context, balance.value))
@@ -84,8 +80,6 @@ def make_teacher(
 
 def _method_for(context: Context) -> tuple[Method, str]:
     full: Method = "full"
-    if context.task.gold_kind == "document":
-        return "frozen", "its vectors as they are: the encoder has learned to compare texts"
     if few_rows(context):
         rows = rows_a_label(context)
         return "contrastive", f"{rows} rows a label: pairs of texts teach more than labels do"
@@ -117,8 +111,6 @@ def balance_of(claims: Sequence[ClaimSpec], context: Context) -> Derived:
 def trial_teacher(start: Artifact, context: Context, balance: float = 0.0) -> Teacher:
     """What teaches the trials of a search: the frozen teacher, or where words or sentences
     are read, which no fitted head does well, an encoder tuned as briefly as it may be."""
-    if context.task.gold_kind == "document":
-        return vector_teacher(start, context)
     if context.task.reads == "text":
         return frozen_teacher(start, context, balance)
     return local_teacher(replace(_finetuning("full", MANY), epochs=1), start, context)

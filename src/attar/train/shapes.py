@@ -24,6 +24,8 @@ TOKENIZER_BYTES = 6.0  # a piece, deflated
 HIDDEN_SIZES = (384, 320, 256, 192, 128, 96, 64, 48, 32, 24, 16)
 RANKS = (192, 128, 96, 64)
 VOCABULARY_SHARES = (0.5, 0.25)
+DEPTHS = (2 / 3, 1, 1 / 3)  # of the layers, for students that embed texts
+NARROWER = (2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6)  # of the feed-forward neurons
 MOST_SHAPES = 5  # of a size: each costs a trial
 FEWEST_PIECES = 400  # below which little but letters would be left
 
@@ -165,6 +167,44 @@ def fitting_shapes(source: Source, pieces: int, columns: int, limit_bytes: float
     elif sum(shape.weight_bits == 8 for shape in found) < 2:
         found += no_layers_that_fit(source, pieces, columns, limit_bytes)
     return found[:MOST_SHAPES]
+
+
+def vector_shapes(source: Source, pieces: int, columns: int, limit_bytes: float) -> list[Shape]:
+    """As `fitting_shapes`, for students that learn to embed texts: every layer as it is where 8
+    bits allow; else, in 4 bits, each of DEPTHS with the widest feed-forward that fits, and none
+    shallower than the first that loses nothing of it. The likeliest comes first (docs/rank.md)."""
+    found = fitting_shapes(source, pieces, columns, limit_bytes)
+    if not source.can_narrow or (found and keeps_layers(found[0], source)):
+        return found
+    deep: list[Shape] = []
+    for share in DEPTHS:
+        layers = spread_layers(max(1, round(share * source.layers)), source.layers)
+        shape = _widest(layers, source, pieces, columns, limit_bytes)
+        if shape is not None and all(len(shape.layers) != len(other.layers) for other in deep):
+            deep.append(shape)
+    whole = max((len(s.layers) for s in deep if s.feed_forward is None), default=0)
+    return [s for s in deep if len(s.layers) >= whole] or found
+
+
+def _widest(
+    layers: tuple[int, ...], source: Source, pieces: int, columns: int, limit_bytes: float
+) -> Shape | None:
+    """In 4 bits, with the widest feed-forward that fits; an embedding of less than RANKS[1] only
+    where it must be."""
+    inners = (None, *(round(part * source.feed_forward) for part in NARROWER))
+    ranks = [None, *(rank for rank in RANKS if rank < source.hidden)]
+    for tables in (ranks[:3], ranks[3:]):
+        for inner in inners:
+            for rank in tables:
+                made = Shape(layers, source.hidden, inner, rank, weight_bits=4, embedding_bits=4)
+                if bundle_bytes(made, source, pieces, columns) <= limit_bytes:
+                    return made
+    return None
+
+
+def keeps_layers(shape: Shape, source: Source) -> bool:
+    """Whether a student has all that its source's layers hold."""
+    return len(shape.layers) == source.layers and shape.feed_forward is None
 
 
 def no_layers_that_fit(
