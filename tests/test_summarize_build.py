@@ -70,7 +70,9 @@ def test_the_bundle_keeps_the_contract(home: Path, report: dict[str, Any]) -> No
     assert report["teacher"]["metrics"]["rouge1"] > report["chance"]
     statuses = {claim["metric"]: claim["status"] for claim in report["claims"]}
     assert statuses == {"rouge1": "met", "rougeL": "unmet", "retained": "met"}
-    assert report["slices"] == report["errors"] == []
+    assert report["errors"] == []
+    assert {cut["kind"] for cut in report["slices"]} == {"label", "length", "perturbation"}
+    assert report["worst_slice"] in report["slices"]
     grades = [row["grade"] for row in report["worst"]]
     assert grades == sorted(grades)
     assert 0 <= grades[0] < 1

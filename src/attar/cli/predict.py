@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from attar.data.read import InputKind
-    from attar.predictions import Ranking
+    from attar.predictions import Ranking, Summary
 
 SHOWN_DOCUMENTS = 3
 SHOWN_CHARACTERS = 300
@@ -30,6 +30,7 @@ SHOWN_CHARACTERS = 300
     show_default=True,
     help="What standard input holds, when no TEXT is given.",
 )
+@click.option("--text", "field", default="text", show_default=True, help="Field of the text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option(
     "--today",
@@ -47,6 +48,7 @@ def predict(
     bundle: Path,
     texts: tuple[str, ...],
     kind: str,
+    field: str,
     as_json: bool,
     today: datetime | None,
     words: int | None,
@@ -55,11 +57,11 @@ def predict(
     """Answer each TEXT, or each row of standard input, in order.
 
     Standard input takes JSON lines ({"text": ...}, or {"tokens": [...]} for a model that
-    marks spans), CSV with a header that has a column "text", or plain lines.
+    marks spans), CSV with a header that has a column "text" (--text names another), or plain lines.
     """
     from attar.data.read import read_texts
     from attar.errors import DataError
-    from attar.predictions import Ranking
+    from attar.predictions import Ranking, Summary
     from attar.runtime.predictor import load
     from attar.tasks import TASKS
     from attar.tasks.call_answers import on_day
@@ -69,6 +71,11 @@ def predict(
     predictor = load(bundle, threads=threads)
     if words is not None:
         predictor = predictor.asked(words=words)
+    if today is not None and "calls" not in predictor.capabilities:
+        raise DataError(
+            f"{bundle}: calls no functions, and --today is for their dates. It can: "
+            f"{', '.join(predictor.capabilities)}."
+        )
     source: Iterable[str] = texts
     if not texts:
         if sys.stdin.isatty():
@@ -77,7 +84,8 @@ def predict(
                 f'hint: attar predict {bundle} "where is my order?"'
             )
         gold_kind = TASKS.get(predictor.manifest["task"]).gold_kind
-        source = read_texts(sys.stdin.buffer, cast("InputKind", kind), gold_kind=gold_kind)
+        form = cast("InputKind", kind)
+        source = read_texts(sys.stdin.buffer, form, field, gold_kind=gold_kind)
     shown = list(texts)
     for number, answer in enumerate(predictor.stream(source)):
         if today is not None:
@@ -90,9 +98,20 @@ def predict(
         if isinstance(answer, Ranking):
             click.echo(_ranked(answer, mark))
             continue
+        if isinstance(answer, Summary):
+            click.echo(_summarized(answer))
+            continue
         nothing = "(no call)" if "calls" in predictor.capabilities else "(none)"
         named = ", ".join(answer.named) or nothing
         click.echo(f"{named:24} {answer.score:6.1%}{text}{mark}")
+
+
+def _summarized(answer: Summary) -> str:
+    """The summary, of several sections each after its name; a blank line after it."""
+    found = answer.to_json()
+    sections = found.get("sections", {"": found["summary"]})
+    lines = [f"{name}: {said}" if name else said for name, said in sections.items()]
+    return "\n".join(" ".join(line.split()) for line in lines or ["(none)"]) + "\n"
 
 
 def _ranked(answer: Ranking, mark: str) -> str:

@@ -129,7 +129,8 @@ def no_field(place: str, key: str, field: str, known: Sequence[str]) -> DataErro
     shown = ", ".join(map(short, known[:20])) + (", …" if len(known) > 20 else "")
     return DataError(
         f"{place}: there is no field {short(field)}.{did_you_mean(field, known[:100])} "
-        f'It has: {shown or "none"}. Name it in the recipe: [data] {key} = "…".'
+        f'It has: {shown or "none"}. Name it: in a recipe [data] {key} = "…", '
+        f"with a bundle --{key}."
     )
 
 

@@ -231,11 +231,9 @@ def _of_ratio(evidence: Ratio) -> BoundsAt:
     if evidence.groups is not None:
         _, units = np.unique(evidence.groups, return_inverse=True)
         part, whole = (np.bincount(units, one).astype(np.float64) for one in (part, whole))
-    counts = whole > 0
-    part, whole = part[counts], whole[counts]
     rows, width = len(part), evidence.high - evidence.low
     generator, lower, upper = np.random.default_rng(SEED), [], []
-    for first in range(0, DRAWS if rows else 0, AT_ONCE):
+    for first in range(0, DRAWS if whole.sum() else 0, AT_ONCE):
         weights = generator.exponential(size=(min(AT_ONCE, DRAWS - first), rows + 1))
         extra = weights[:, rows] * whole.mean()
         sums, totals = weights[:, :rows] @ part, weights[:, :rows] @ whole + extra

@@ -17,6 +17,7 @@ from attar.errors import BundleError
 from attar.evaluate.claims import adjusted, decide, in_words, spec_of
 from attar.evaluate.cost import Prices, cost
 from attar.evaluate.figures import figures_of, written
+from attar.evaluate.page.markup import counted
 from attar.evaluate.slices import share_of
 from attar.evidence import Exact
 
@@ -95,11 +96,11 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 def as_text(report: Mapping[str, Any]) -> str:
     """The report for a terminal: aligned columns, no color."""
-    about = f"{len(report['labels'])} labels"
+    about = counted(len(report["labels"]), "label")
     if report.get("documents") is not None:
-        about = f"{report['documents']:,} documents"
+        about = counted(report["documents"], "document")
     if report.get("sections"):
-        about = f"{len(report['sections'])} sections"
+        about = counted(len(report["sections"]), "section")
     lines = [f"{report['name']}: {report['task']}, {about}", ""]
     rows = [("", "this model", "teacher")]
     for figure, mine, theirs in figures_of(report):

@@ -70,7 +70,7 @@ def _candidates(report: Mapping[str, Any]) -> Html:
         tag("h3", "Candidates"),
         paragraph(
             "Shapes tried, measured on the select split after trials: a share of the final "
-            "training, taught by the frozen teacher. The certify split had no say."
+            "training, taught by a teacher of little training. The certify split had no say."
         ),
         figure(drawn),
         table("", head, listed),
