@@ -108,9 +108,9 @@ def predict(
 
 def _summarized(answer: Summary) -> str:
     """The summary, of several sections each after its name; a blank line after it."""
-    found = answer.to_json()
-    sections = found.get("sections", {"": found["summary"]})
-    lines = [f"{name}: {said}" if name else said for name, said in sections.items()]
+    lines = [f"{name}: {said}" for name, said in answer.sections.items()]
+    if not answer.several:
+        lines = [answer.prose]
     return "\n".join(" ".join(line.split()) for line in lines or ["(none)"]) + "\n"
 
 
