@@ -110,7 +110,7 @@ def _summarized(answer: Summary) -> str:
     """The summary, of several sections each after its name; a blank line after it."""
     lines = [f"{name}: {said}" for name, said in answer.sections.items()]
     if not answer.several:
-        lines = [answer.prose]
+        lines = [answer.prose or "(none)"]
     return "\n".join(" ".join(line.split()) for line in lines or ["(none)"]) + "\n"
 
 
