@@ -98,9 +98,11 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status, begun = 500, False
+        inside = scope["type"] == "http"
+        self._inside += inside
 
         async def noting(message: Message) -> None:
-            nonlocal status, begun
+            nonlocal status, begun, inside
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status, begun = message["status"], True
                 message["headers"] = [
@@ -109,10 +111,13 @@ class Gate:
                 ]
             elif message["type"] == "websocket.accept":
                 status, begun = 101, True
+            elif message["type"] == "http.response.body" and not message.get("more_body"):
+                # From here on its client may send the next one, whatever is still to be done.
+                self._inside -= inside
+                inside = False
             await send(message)
 
         name = None
-        self._inside += scope["type"] == "http"
         try:
             try:
                 name = self._admitted(scope, headers)
@@ -134,7 +139,7 @@ class Gate:
                 log("error", request_id=request_id, kind=type(error).__name__, at=_place(error))
                 await _fail(scope, noting, begun)
         finally:
-            self._inside -= scope["type"] == "http"
+            self._inside -= inside
             seconds = time.perf_counter() - started
             route = _template(scope)
             self._metering.request(route, status, seconds if scope["type"] == "http" else None)
