@@ -93,6 +93,7 @@ FUNCTIONS = functions_in(
 
 def test_calls_are_written_with_the_values_of_the_redacted_text() -> None:
     """They used to be written as the templates that they are learned as."""
+    pytest.importorskip("text_to_num")
     calls = [{"name": "send", "arguments": {"to": "ann@b.com", "copies": 2, "urgent": True}}]
     text = "send 2 copies to ann@b.com"
     row = Row(text, annotation_of({"calls": calls}, text, FUNCTIONS, "row 1"))
