@@ -15,6 +15,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 
 import httpx
 
+from attar.serve.gate import FEW
 from attar.serve.pulse import BEAT_S, PRESSED_S, Pulse
 
 if TYPE_CHECKING:
@@ -60,25 +61,27 @@ def test_what_comes_under_pressure_is_turned_away(
 ) -> None:
     server = serve(cors=("https://a.example",))
     client, answering = server.client, server.service.models["tiny"].answering
-    answer, begun, go_on = answering.answer, threading.Event(), threading.Event()
+    answer, begun, go_on = answering.answer, threading.Semaphore(0), threading.Event()
 
     async def slowly(*asked: Any, **more: Any) -> Any:
-        begun.set()
+        begun.release()
         while not go_on.is_set():
             await asyncio.sleep(0.005)
         return await answer(*asked, **more)
 
     monkeypatch.setattr(answering, "answer", slowly)
-    with ThreadPoolExecutor(1) as others:
-        before = others.submit(lambda: client.post(**ASK))
-        assert begun.wait(10)
-        monkeypatch.setattr(Pulse, "pressed", property(lambda self: True))
+    with ThreadPoolExecutor(FEW + 2) as others:
         try:
+            before = [others.submit(lambda: client.post(**ASK)) for _ in range(FEW)]
+            assert all(begun.acquire(timeout=10) for _ in before)
+            monkeypatch.setattr(Pulse, "pressed", property(lambda self: True))
+            # These few do not press a loop: the machine is late.
+            before.append(others.submit(lambda: client.post(**ASK)))
+            assert begun.acquire(timeout=10)
             turned_away(client)
         finally:
             go_on.set()
-        assert before.result().status_code == 200
-    # Nobody presses a loop that answers nobody: the machine is late.
+        assert {each.result().status_code for each in before} == {200}
     assert client.post(**ASK).status_code == 200
     counted = client.get("/metrics").text
     assert 'attar_requests_total{route="(turned away)",status="429"} 3.0' in counted

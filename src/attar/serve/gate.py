@@ -30,6 +30,7 @@ from attar.serve.wire import HttpError
 # What an orchestrator asks without a key, and the page, which asks for one itself.
 OPEN = frozenset({"/healthz", "/readyz", *page.OPEN})
 TURNED_AWAY = "(turned away)"  # as the route in the counters
+FEW = 8  # requests at once: no more than these cannot press a loop
 _BUSY = HttpError.busy(1).response()
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Random once a process and then counted: random for each request would be a call of the system.
@@ -58,8 +59,8 @@ class Bucket:
 
 class Gate:
     """keys: none lets everybody in. log_requests: a line for each request. pulse: of the loop;
-    where it is pressed while others are being answered, requests are refused before anything
-    else is done for them. (A loop that nobody presses is late where the machine is.)"""
+    where it is pressed while more than FEW others are being answered, requests are refused
+    before anything else is done for them. (With fewer a loop is late where the machine is.)"""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        pressed = self._inside and self._pulse is not None and self._pulse.pressed
+        pressed = self._inside > FEW and self._pulse is not None and self._pulse.pressed
         if pressed and scope["path"] not in self._open:
             await self._turn_away(scope, receive, send)
             return
