@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers clean
+.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -85,6 +85,18 @@ check-langchain: $(INSTALLED) ## attar serve before LangChain's client
 
 check-schemathesis: $(INSTALLED) ## What /openapi.json says, held against the server
 	$(BIN)/python tests/serve/strangers/run.py schemathesis
+
+check-desk-dialogflow: $(INSTALLED) ## The desk's webhooks before Google's own messages and tokens
+	$(BIN)/python apps/customer_service/tests/strangers/run.py dialogflow
+
+check-desk-botframework: $(INSTALLED) ## The desk's tokens beside Microsoft's own check
+	$(BIN)/python apps/customer_service/tests/strangers/run.py botframework
+
+check-desk-playground: $(INSTALLED) ## The desk before Microsoft 365 Agents Playground (needs npm)
+	$(BIN)/python apps/customer_service/tests/strangers/run.py playground
+
+check-desk-axe: $(INSTALLED) ## The desk's widget before axe-core (needs npm and Chromium)
+	$(BIN)/python apps/customer_service/tests/strangers/run.py axe
 
 check-strangers: $(INSTALLED) ## All of these, one after another
 	$(BIN)/python tests/serve/strangers/run.py

@@ -1,0 +1,203 @@
+"""What the desk does next, turn by turn.
+
+First what no model decides: asking for a person, danger, anger. Then the answer to what was asked;
+else the message's own requests, one after the other, each until it is settled or something is
+missing. What the model is not sure of is never done: the desk asks whether it was meant, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from desk.dialog import answers, reading, tone, wishes
+from desk.dialog.flows import FLOWS, pages
+from desk.dialog.refusals import refuse
+from desk.dialog.state import Wish
+from desk.dialog.talk import Ask, HandOver, Settled, Talk
+from desk.shop.results import NotFound, NotPossible
+from desk.types import Reason, Request, Understood
+
+PERSON = "speak_to_person"
+_MOST_ANGER = 2
+
+
+def take(talk: Talk, understood: Understood) -> None:
+    """Take one turn: afterwards `talk` holds what is said and what is remembered."""
+    talk.intents = tuple(request.intent for request in understood.requests)
+    try:
+        if email := reading.email(talk.text):
+            talk.change(email=email)
+        _whatever_was_asked(talk, understood)
+        asked = talk.conversation.asking is not None and talk.conversation.wish is not None
+        if not (asked and answers.take(talk, understood)):
+            _new_message(talk, understood)
+        run(talk)
+    except Ask as ask:
+        _ask(talk, ask)
+    except HandOver as over:
+        hand_over(talk, over.reason)
+    if not talk.texts:
+        talk.tell("closing")
+
+
+def hand_over(talk: Talk, reason: Reason) -> None:
+    """From here on a person answers. The wishes stay, for the person to see."""
+    talk.tell(f"person.{reason}")
+    talk.suggestions = ()
+    talk.change(handed=reason, asking=None)
+
+
+def run(talk: Talk) -> None:
+    """Deal with wishes until one asks for something or none is left."""
+    while (wish := talk.conversation.wish) is not None:
+        try:
+            _page_first(talk, wish)
+            FLOWS[wish.intent].run(talk)
+        except Ask as ask:
+            talk.change(unclear=0)
+            _ask(talk, ask)
+            return
+        except Settled:
+            pass
+        except HandOver as over:
+            if not _page_instead(talk, over):
+                raise
+        except NotFound:
+            talk.tell("order.gone")
+        except NotPossible as refusal:
+            try:
+                if refuse(talk, refusal):
+                    continue
+            except Ask as ask:
+                _ask(talk, ask)
+                return
+        else:
+            talk.change(failures=0)
+        talk.change(unclear=0)
+        talk.conversation = talk.conversation.without_wish()
+
+
+def _page_instead(talk: Talk, over: HandOver) -> bool:
+    """Who has no order number wants to know how it works, mostly: where a help page says it, that
+    is the answer. The second such failure goes to a person."""
+    talk.change(failures=talk.conversation.failures + 1)
+    if over.lacking not in ("order_number", "email") or talk.conversation.failures >= 2:
+        return False
+    passage = pages.best_passage(talk)
+    if passage is None:
+        return False
+    pages.tell_passage(talk, passage)
+    return True
+
+
+def _ask(talk: Talk, ask: Ask) -> None:
+    talk.texts.append(ask.text)
+    talk.suggestions = ask.suggestions
+    talk.change(asking=ask.what)
+
+
+def _whatever_was_asked(talk: Talk, understood: Understood) -> None:
+    """Raises HandOver for what comes before every policy."""
+    found = wishes.real(understood.requests)
+    person = not understood.abstained and PERSON in talk.intents
+    if person or tone.wants_person(talk.text):
+        if not understood.abstained and found and not talk.conversation.wishes:
+            wishes.begin(talk, found)
+        raise HandOver("asked")
+    ours = bool(found) or talk.conversation.wish is not None
+    if ours and tone.is_grave(talk.text):
+        raise HandOver("not_possible")
+    if tone.is_angry(talk.text):
+        talk.change(angry=talk.conversation.angry + 1)
+        # Who only insults is not passed on to people.
+        if ours and talk.conversation.angry >= _MOST_ANGER:
+            raise HandOver("anger")
+
+
+def _new_message(talk: Talk, understood: Understood) -> None:
+    found = wishes.real(understood.requests)
+    if not any(c.isalnum() for c in talk.text):
+        talk.tell("empty")
+    elif understood.abstained:
+        _unsure(talk, found)
+    elif found:
+        wishes.begin(talk, found)
+    elif not (_small_talk(talk) or wishes.follow_up(talk, understood.requests)):
+        if tone.is_angry(talk.text):
+            talk.tell("calm")
+        elif talk.conversation.settled is not None and not tone.asks(talk.text):
+            talk.tell("closing")
+        else:
+            talk.tell("out_of_scope")
+
+
+def _small_talk(talk: Talk) -> bool:
+    """Messages that only greet, thank or agree. A "no, the blue one" is more than that."""
+    kinds = set(talk.intents)
+    if "greeting" in kinds:
+        talk.tell("greeting")
+    elif "thanks" in kinds:
+        talk.tell("thanks")
+    elif kinds & {"affirm", "deny"}:
+        if wishes.follow_up(talk):
+            return True
+        talk.tell("closing" if "deny" in kinds else "anything_else")
+    return bool(kinds & {"greeting", "thanks", "affirm", "deny"})
+
+
+def _unsure(talk: Talk, found: list[Request]) -> None:
+    """The model is not sure enough to act. Help pages have a threshold of their own, and a remark
+    after the work is done needs no answer; else the customer says what is meant, and the second
+    time in a row a person takes over."""
+    conversation = talk.conversation
+    if PERSON in talk.intents:
+        raise HandOver("asked")
+    if conversation.settled and tone.closes(talk.text) and not reading.order_numbers(talk.text):
+        talk.tell("closing")
+        return
+    if wishes.follow_up(talk, found):
+        return
+    if (not found or FLOWS[found[0].intent].at_once or tone.asks(talk.text)) and (
+        passage := talk.knows(talk.text)
+    ):
+        pages.tell_passage(talk, passage)
+        talk.change(unclear=0)
+        return
+    if conversation.settled is not None and not tone.asks(talk.text):
+        same = not found or found[0].intent == conversation.settled.intent
+        if same or (len(talk.text.split()) < 4 and found[0].score < 0.5):
+            talk.tell("closing")
+            return
+    talk.change(unsure=tuple((one.intent, round(one.score, 3)) for one in found[:3]))
+    if conversation.unclear:
+        raise HandOver("unsure")
+    talk.change(unclear=1)
+    if not found:
+        talk.tell("calm" if tone.is_angry(talk.text) else "unclear")
+        return
+    wishes.begin(talk, found[:1])
+    meant = talk.say("meant", meant=talk.say(f"intent.{found[0].intent}"))
+    raise Ask("meant", meant, (talk.say("form.yes"), talk.say("form.no")))
+
+
+def _page_first(talk: Talk, wish: Wish) -> None:
+    """A question about how something is done is answered from the help pages; whether to do it is
+    asked afterwards. Raises Ask, or nothing where no page answers."""
+    flow = FLOWS[wish.intent]
+    if not flow.page or wish.slots.get("go") or wish.asked or "order_number" in wish.slots:
+        return
+    before = talk.conversation.settled
+    # A question about what was done; what can be looked up again is.
+    again = before is not None and before.intent == wish.intent != "refund_status"
+    how = "product" not in wish.slots and tone.asks_how(wish.text)
+    if not (how or tone.asks_in_general(wish.text) or (again and "?" in wish.text)):
+        return
+    passage = pages.best_passage(talk)
+    if passage is None:
+        return
+    pages.tell_passage(talk, passage)
+    if again:
+        raise Settled
+    talk.change(wishes=(replace(wish, asked={"offer": 1}), *talk.conversation.wishes[1:]))
+    yes_no = (talk.say("form.yes"), talk.say("form.no"))
+    raise Ask("offer", talk.say(f"offer.{wish.intent}"), yes_no)

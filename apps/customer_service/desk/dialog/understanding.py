@@ -1,0 +1,65 @@
+"""What a message asks for, by the model of one bundle: `extract` with function calls.
+
+Each of the desk's intents is a function, its slots are arguments; a text that calls none is out of
+scope. A bundle of `extract` without functions gives one intent a text, the text's label.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import attar
+from desk.dialog.reading import LONGEST
+from desk.types import Request, Slot, Understood
+
+_LOG = logging.getLogger(__name__)
+_SLOTS: tuple[Slot, ...] = get_args(Slot)
+OUT_OF_SCOPE = "oos"
+
+
+class ModelUnderstands:
+    """Raises attar.AttarError, when it is made, for a file that is no bundle of `extract`."""
+
+    def __init__(self, bundle: str | Path, threads: int = 1) -> None:
+        self._predictor = attar.load(bundle, threads=threads)
+        if "spans" not in self._predictor.capabilities:
+            raise attar.AttarError(
+                f"{bundle}: the desk needs a model of the task extract, which marks spans; "
+                f"this one can: {', '.join(self._predictor.capabilities)}"
+            )
+
+    def __call__(self, text: str) -> Understood:
+        try:
+            found: Any = self._predictor(text[:LONGEST])
+        except attar.AttarError:
+            # No text may stop the desk: what cannot be read is not understood.
+            _LOG.exception("a message could not be read by the model")
+            return Understood((), abstained=True)
+        if found.calls is not None:
+            requests = tuple(
+                Request(call.name, _slots(call.arguments), float(call.score))
+                for call in found.calls
+                if call.name != OUT_OF_SCOPE
+            )
+            return Understood(requests, found.abstained)
+        if found.text_label in (None, OUT_OF_SCOPE):
+            return Understood((), found.abstained)
+        marked: dict[str, list[str]] = {}
+        for span in found.spans:
+            marked.setdefault(span.label, []).append(text[span.start : span.end])
+        request = Request(found.text_label, _slots(marked), float(found.text_score or found.score))
+        return Understood((request,), found.abstained)
+
+
+def _slots(arguments: Mapping[str, Any]) -> dict[Slot, tuple[str, ...]]:
+    """Arguments as slots: a value or a list of them, whatever their type, as words."""
+    found: dict[Slot, tuple[str, ...]] = {}
+    for name in _SLOTS:
+        given = arguments.get(name)
+        values = given if isinstance(given, list | tuple) else [] if given is None else [given]
+        if said := tuple(str(value) for value in values if str(value).strip()):
+            found[name] = said
+    return found

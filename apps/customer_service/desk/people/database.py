@@ -1,0 +1,171 @@
+"""The people's tables, in SQLite or PostgreSQL, made where they lack; any number of processes.
+
+Times are seconds since 1970. Nothing here knows what the tables are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+
+METADATA = MetaData()
+#: Conversations handed over. spoken: messages taken until then, which tells one handing over from
+#: the next; state: the conversation as it was, JSON; holder: the agent who has claimed it.
+CASES = Table(
+    "people_cases",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("conversation", String(200), nullable=False),
+    Column("spoken", Integer, nullable=False),
+    Column("channel", String(60), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("reason", String(20), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened", Float, nullable=False, index=True),
+    Column("holder", String(100)),
+    Column("held_until", Float, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("first_answer", Float),
+    Column("closed", Float, index=True),
+    Column("closed_by", String(100)),
+    Column("outcome", String(40)),
+    UniqueConstraint("conversation", "spoken"),
+)
+#: Messages taken, without their texts. intents, done: JSON lists of names; sure: neither abstained
+#: nor out of scope; characters_in: of the message, characters_out: of the reply.
+MESSAGES = Table(
+    "people_messages",
+    METADATA,
+    Column("conversation", String(200), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("channel", String(60), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("latency_ms", Float, nullable=False),
+    Column("by_person", Boolean, nullable=False),
+    Column("intents", Text, nullable=False),
+    Column("score", Float),
+    Column("abstained", Boolean, nullable=False),
+    Column("done", Text, nullable=False),
+    Column("source", String(200)),
+    Column("handed", String(20)),
+    Column("characters_in", Integer, nullable=False),
+    Column("characters_out", Integer, nullable=False),
+)
+Index("people_messages_at", MESSAGES.c.at)
+#: What people say of a customer's turn. calls: what it asked for, JSON; document: the help page
+#: that answers it; was: what the desk took it for, JSON.
+VERDICTS = Table(
+    "people_verdicts",
+    METADATA,
+    Column("conversation", String(200), primary_key=True),
+    Column("turn", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("said_at", Float, nullable=False, index=True),
+    Column("channel", String(60), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("agent", String(100), nullable=False),
+    Column("right", Boolean, nullable=False),
+    Column("answered", Boolean, nullable=False),
+    Column("sampled", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("was", Text, nullable=False),
+    Column("calls", Text),
+    Column("document", String(200)),
+)
+_MAKES_TABLES = 20261129  # of the lock that keeps two processes from making the tables at once
+
+
+class PeopleDatabase:
+    """url: sqlite:///path or postgresql://user:password@host/name. ValueError for any other."""
+
+    def __init__(self, url: str) -> None:
+        where = make_url(url)
+        kind = where.get_backend_name()
+        if kind in ("postgresql", "postgres"):
+            driver = where.set(drivername="postgresql+psycopg")
+            self._engine = create_engine(driver, pool_pre_ping=True)
+        elif kind == "sqlite" and where.database not in (None, "", ":memory:"):
+            self._engine = _sqlite(url)
+        else:
+            raise ValueError(
+                f"the people's tables cannot be kept at {where.render_as_string()}: "
+                "expected sqlite:///path (a file) or postgresql://user:password@host/name"
+            )
+        self._writing = self._engine.execution_options(writes=True)
+        with self.writes() as connection:
+            if kind != "sqlite":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MAKES_TABLES})
+            METADATA.create_all(connection)
+
+    @contextmanager
+    def reads(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writes(self) -> Iterator[Connection]:
+        """A transaction: committed at the end, undone where an error leaves it."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def insert_or_leave(connection: Connection, table: Table) -> Any:
+    """An insert that leaves a row alone that is there already."""
+    return _insert(connection, table).on_conflict_do_nothing()
+
+
+def insert_or_replace(connection: Connection, table: Table, row: dict[str, Any]) -> Any:
+    """An insert that puts the row in the place of one with the same key."""
+    keys = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in row.items() if name not in keys}
+    made = _insert(connection, table).values(row)
+    return made.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return kind.insert(table)
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 15})
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        # A writer takes its lock at once: one that reads first may otherwise fail half-way.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
