@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from tempfile import mkdtemp
 from typing import Any
 
 from desk.dialog import ServiceDesk, Store, open_store
@@ -260,7 +261,9 @@ class Chat:
     """A conversation with a desk. say(text, *requests): the model takes the text for these."""
 
     shop: MemoryShop = field(default_factory=MemoryShop)
-    store: Store = field(default_factory=lambda: open_store("sqlite://"))
+    store: Store = field(
+        default_factory=lambda: open_store(f"sqlite:///{mkdtemp()}/conversations.db")
+    )
     customer: str | None = None
     language: str = "en"
     on_handed: OnHanded | None = None

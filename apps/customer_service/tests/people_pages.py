@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from starlette.applications import Starlette
+
 from desk.app import make_app
 from desk.dialog import open_store
 from desk.people import People, PeopleDatabase, Queue, Recorder
 from dialog_shop import Chat, page
-from starlette.applications import Starlette
 
 KEYS = {"alice": "key-of-alice", "bob": "key-of-bob"}
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import postgres_server
 import pytest
+from sqlalchemy import create_engine, text
+
+import postgres_server
 from desk.shop import Shop
 from desk.shop.database import Database
 from desk.shop.schema import Base
 from shop_world import Clock, fill
-from sqlalchemy import create_engine, text
 
 _TABLES = [table.name for table in Base.metadata.sorted_tables]
 _made = count()

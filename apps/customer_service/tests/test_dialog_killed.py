@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from desk.dialog import open_store
 from dialog_shop import ANNA, Chat
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from desk.dialog.knowledge import PagesKnow, excerpt
-from desk.dialog.understanding import ModelUnderstands
-from desk.types import Request, Understood
 from hypothesis import given
 from hypothesis import strategies as st
 
 import attar
+from desk.dialog.knowledge import PagesKnow, excerpt
+from desk.dialog.understanding import ModelUnderstands
+from desk.types import Request, Understood
 
 
 def bundle(monkeypatch: pytest.MonkeyPatch, answer: Any, **about: Any) -> None:

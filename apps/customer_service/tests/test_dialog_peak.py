@@ -13,10 +13,11 @@ import pytest
 
 pytest.importorskip("desk.shop.actions")
 
+from sqlalchemy import select
+
 from desk.dialog import open_store
 from desk.shop.database import Database
 from desk.shop.schema import Action
-from sqlalchemy import select
 
 COUNT = 40
 _WORKER = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from desk.dialog import ServiceDesk
 from desk.types import Message, Understood
 from dialog_shop import ANNA, BERT, Chat, MemoryShop, request

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from desk.dialog import reading, tone
 from hypothesis import given
 from hypothesis import strategies as st
+
+from desk.dialog import reading, tone
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import re
 from datetime import date
 from pathlib import Path
 
-import desk.dialog
 import pytest
-from desk.dialog.flows import FLOWS
-from desk.dialog.say import Phrases, languages, phrases
 from hypothesis import given
 from hypothesis import strategies as st
+
+import desk.dialog
+from desk.dialog.flows import FLOWS
+from desk.dialog.say import Phrases, languages, phrases
 
 EN = phrases("en")
 

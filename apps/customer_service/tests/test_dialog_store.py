@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from desk.dialog import Store, open_store
 from desk.dialog.state import Conversation, Wish, from_json, to_json
 from desk.dialog.store import Claim

@@ -14,6 +14,9 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="the extra desk is not installed")
 pytest.importorskip("starlette", reason="the extra desk is not installed")
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from desk.dialog.state import Conversation
 from desk.people import costs
 from desk.people.database import MESSAGES, PeopleDatabase
@@ -24,8 +27,6 @@ from desk.people.recording import Recorder
 from desk.people.table import TABLES, to_csv
 from desk.types import Message, Understood
 from dialog_shop import Chat, request
-from hypothesis import given
-from hypothesis import strategies as st
 
 DAY = 86_400.0
 MONDAY = 1_780_272_000.0  # 2026-06-01, 00:00 UTC

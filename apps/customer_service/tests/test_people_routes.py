@@ -12,8 +12,9 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="the extra desk is not installed")
 pytest.importorskip("starlette", reason="the extra desk is not installed")
 
-from people_pages import KEYS, Agency
 from starlette.testclient import TestClient
+
+from people_pages import KEYS, Agency
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from sqlalchemy import select
+
 from desk.shop import NotFound, NotPossible, Shop, schema
 from desk.shop.rules import Rules
 from desk.types import Done
 from shop_world import ANNA, BERT, NOW, Clock
-from sqlalchemy import select
 
 COAT_M, COAT_L = "P-0001-NAVY-M", "P-0001-NAVY-L"
 TRAINERS = "P-0002-WHITE-42"

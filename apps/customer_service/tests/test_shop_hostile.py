@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from sqlalchemy import select
+
 from desk.shop import NotFound, NotPossible, Shop, schema
 from shop_world import ANNA
-from sqlalchemy import select
 from test_shop_once import content
 
 HOSTILE = (

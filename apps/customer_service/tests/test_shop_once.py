@@ -12,11 +12,12 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from sqlalchemy import func, select
+
 from desk.shop import KeyReused, NotFound, NotPossible, Shop, ShopError, schema
 from desk.shop.once import Work
 from desk.types import Done
 from shop_world import ANNA, BERT, Clock
-from sqlalchemy import func, select
 from test_shop_actions import COAT_M, TRAINERS, mails, stock
 
 ADDRESS = "9 Park Row, York YO1 7AB"

@@ -12,12 +12,13 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
-from desk.shop import rules, schema
-from desk.shop.database import Database
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
+
+from desk.shop import rules, schema
+from desk.shop.database import Database
 
 FRIDAY = date(2026, 6, 12)
 

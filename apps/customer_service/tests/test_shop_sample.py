@@ -11,13 +11,14 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
+
 from desk.shop import Shop, schema
 from desk.shop.picks import picks
 from desk.shop.sample import fill, gift_card_numbers
 from desk.types import OrderState
 from shop_fixtures import create_database
-from sqlalchemy import func, select
-from sqlalchemy.orm import selectinload
 from test_shop_once import content
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)

@@ -12,13 +12,14 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from desk.shop import Shop, matching
 from desk.shop.sample import fill
 from desk.shop.search import words
 from desk.shop.variants import color_said, size_said
 from desk.types import Item
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAVY = Item("1", "Wool coat", "navy", "M", 1, Decimal("99.99"))
 BLUE = Item("2", "Linen shirt", "blue", "L", 1, Decimal("39.99"))

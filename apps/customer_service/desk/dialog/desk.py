@@ -70,11 +70,11 @@ class ServiceDesk:
             return Reply((say("fault"),))
 
     def turns(self, conversation: str) -> Sequence[Turn]:
-        return self.store.turns(_short(conversation))
+        return self.store.turns(short_name(conversation))
 
     def conversation(self, conversation: str) -> Conversation | None:
         """What is remembered of it."""
-        return self.store.load(_short(conversation))
+        return self.store.load(short_name(conversation))
 
     def agent_says(self, conversation: str, text: str, key: str) -> None:
         """A person's answer, shown to the customer by the channel. key: of this answer. Raises
@@ -89,7 +89,7 @@ class ServiceDesk:
         self._change(conversation, key, (), lambda held: replace(held, **fresh, **none))  # type: ignore[arg-type]
 
     def _take(self, message: Message, say: Phrases) -> Reply:
-        name, key = _short(message.conversation), _short(message.key)
+        name, key = short_name(message.conversation), short_name(message.key)
         claim = self._claim(name, key)
         if isinstance(claim, Reply):
             return claim
@@ -187,11 +187,13 @@ class ServiceDesk:
         turns: tuple[Turn, ...],
         change: Callable[[Conversation], Conversation],
     ) -> None:
-        name = _short(conversation)
-        claim = self._claim(name, _short(key))
+        name = short_name(conversation)
+        claim = self._claim(name, short_name(key))
         if isinstance(claim, Claim):
             done = change(claim.conversation)
-            self.store.finish(claim, done, turns, _short(key), Reply(tuple(t.text for t in turns)))
+            self.store.finish(
+                claim, done, turns, short_name(key), Reply(tuple(t.text for t in turns))
+            )
 
     def _stamp(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")
@@ -212,7 +214,7 @@ def _known(conversation: Conversation, message: Message) -> Conversation:
     return replace(known, said_to_be=message.customer)
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     clean = reading.cleaned(name) or "-"
     if clean == name and len(name) <= _LONGEST_ID:
         return name

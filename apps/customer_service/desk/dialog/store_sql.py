@@ -10,32 +10,27 @@ from uuid import uuid4
 from sqlalchemy import (
     Column,
     Connection,
-    Engine,
     Float,
     Integer,
     MetaData,
     String,
     Table,
     Text,
-    create_engine,
-    event,
     func,
     insert,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
+from desk.database import make_tables, open_engine, writing
 from desk.dialog.records import reply_from_json, reply_to_json, turn_from_json, turn_to_json
 from desk.dialog.state import Conversation, from_json, to_json
 from desk.dialog.store import LEASE, Claim
 from desk.types import Reply, Turn
 
-#: Marks what only reads, which SQLite lets run beside a writer.
-_READS = "desk_reads"
 METADATA = MetaData()
 CONVERSATIONS = Table(
     "desk_conversations",
@@ -68,17 +63,13 @@ class SqlStore:
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._engine = _engine(url)
-        self._reading = self._engine.execution_options(**{_READS: True})
-        with self._engine.begin() as connection:
-            if self._engine.dialect.name == "postgresql":
-                # Two workers that start at once would both make the tables, and one would fail.
-                connection.execute(text("SELECT pg_advisory_xact_lock(20261128)"))
-            METADATA.create_all(connection)
+        self._engine = open_engine(url, "the conversations")
+        self._writing = writing(self._engine)
+        make_tables(self._engine, METADATA)
 
     def claim(self, conversation: str, key: str, lease: float = LEASE) -> Claim | Reply | None:
         now, holder = self._clock(), uuid4().hex
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             # A replay is answered without waiting for whoever holds the conversation.
             if (reply := _reply(connection, conversation, key)) is not None:
                 return reply
@@ -112,7 +103,7 @@ class SqlStore:
         key: str,
         reply: Reply,
     ) -> bool:
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             written = connection.execute(
                 update(CONVERSATIONS)
                 .where(*_still(claim))
@@ -145,20 +136,20 @@ class SqlStore:
             return True
 
     def drop(self, claim: Claim) -> None:
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             connection.execute(
                 update(CONVERSATIONS).where(*_still(claim)).values(holder=None, held_until=0.0)
             )
 
     def load(self, conversation: str) -> Conversation | None:
-        with self._reading.connect() as connection:
+        with self._engine.connect() as connection:
             state = connection.execute(
                 select(CONVERSATIONS.c.state).where(CONVERSATIONS.c.id == conversation)
             ).scalar()
         return None if state is None else from_json(state)
 
     def turns(self, conversation: str) -> tuple[Turn, ...]:
-        with self._reading.connect() as connection:
+        with self._engine.connect() as connection:
             found = connection.execute(
                 select(TURNS.c.turn)
                 .where(TURNS.c.conversation == conversation)
@@ -167,7 +158,7 @@ class SqlStore:
             return tuple(turn_from_json(one) for one in found)
 
     def ping(self) -> None:
-        with self._reading.connect() as connection:
+        with self._engine.connect() as connection:
             connection.execute(select(1))
 
     def close(self) -> None:
@@ -205,32 +196,3 @@ def _reply(connection: Connection, conversation: str, key: str) -> Reply | None:
         )
     ).scalar()
     return None if found is None else reply_from_json(found)
-
-
-def _engine(url: str) -> Engine:
-    if url.startswith(("postgresql://", "postgres://")):
-        # SQLAlchemy's default driver for the plain name is psycopg2.
-        url = f"postgresql+psycopg://{url.partition('://')[2]}"
-    if url in ("sqlite://", "sqlite:///:memory:"):
-        engine = create_engine(url)  # of one thread: for tests
-    else:
-        # As many as a server has threads for the desk.
-        engine = create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _sqlite_connected)
-        event.listen(engine, "begin", _sqlite_begun)
-    return engine
-
-
-def _sqlite_connected(connection: Any, _: object) -> None:
-    # The driver's own transactions begin late, as readers, and cannot wait for a writer then.
-    connection.isolation_level = None
-    connection.execute("PRAGMA busy_timeout = 10000")
-    connection.execute("PRAGMA journal_mode = WAL")
-    # A power cut may lose the last turns of a WAL, never the database; a killed process nothing.
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _sqlite_begun(connection: Connection) -> None:
-    reads = connection.get_execution_options().get(_READS)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

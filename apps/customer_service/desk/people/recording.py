@@ -18,7 +18,7 @@ from queue import Empty, Full
 from queue import Queue as Waiting
 from typing import Any
 
-from desk.dialog.desk import _short as short_name
+from desk.dialog.desk import short_name
 from desk.people.database import MESSAGES, PeopleDatabase, insert_or_leave
 from desk.types import Desk, Message, Reply, Turn, Understands, Understood
 

@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from desk.channels.sessions import bearer
 from desk.channels.wire import MOST_KEY, Refused, answer, clean, read
-from desk.dialog.desk import _short as short_name
+from desk.dialog.desk import short_name
 from desk.dialog.state import Conversation
 from desk.people import costs, page, summary
 from desk.people.agents import Agents
