@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
+.PHONY: help install quickstart customer-service test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -35,6 +35,16 @@ quickstart: $(INSTALLED) ## Build the support desk's model and try it
 	@echo "  $(BIN)/attar verify support-desk.attar           hashes and golden examples"
 	@echo "  $(BIN)/attar predict support-desk.attar \"...\"    your own messages"
 	@echo "  copy apps/customer_service/recipe.toml, name your own data, and build again"
+
+DESK := desk-demo
+ABOUT := apps/customer_service
+
+$(DESK)/%.attar: $(ABOUT)/%.toml $(ABOUT)/understand/train.jsonl $(ABOUT)/help/faq.jsonl | $(INSTALLED)
+	@mkdir -p $(DESK)
+	@$(BIN)/attar build $< -o $@ --force
+
+customer-service: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## A service desk over a made-up shop: builds its models once, prints where to look
+	@PYTHONPATH=$(ABOUT) $(BIN)/python -m desk demo --folder $(DESK) --understand $(DESK)/understand.attar --help-pages $(DESK)/help.attar
 
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest -q
@@ -105,7 +115,7 @@ lint: $(INSTALLED) ## Style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=apps/customer_service $(BIN)/lint-imports
 
 check: test test-base lint ## What CI runs
 

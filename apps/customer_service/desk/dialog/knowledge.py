@@ -31,6 +31,11 @@ class PagesKnow:
                 f"{bundle}: the desk needs a model of the task rank, with documents"
             )
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """Of all pages, by their ids."""
+        return {page.id: page.title for page in self._predictor.documents}
+
     def __call__(self, text: str) -> Passage | None:
         try:
             found: Any = self._predictor(text[:LONGEST])

@@ -31,6 +31,17 @@ class ModelUnderstands:
                 f"this one can: {', '.join(self._predictor.capabilities)}"
             )
 
+    @property
+    def lists(self) -> tuple[Slot, ...]:
+        """Slots of which a request may have several values."""
+        functions = self._predictor.manifest["task_settings"].get("functions") or ()
+        arguments = [one["parameters"].get("properties", {}) for one in functions]
+        return tuple(
+            slot
+            for slot in _SLOTS
+            if any(each.get(slot, {}).get("type") == "array" for each in arguments)
+        )
+
     def __call__(self, text: str) -> Understood:
         try:
             found: Any = self._predictor(text[:LONGEST])
