@@ -41,12 +41,13 @@ def test_answers_are_kept_by_model_and_texts(tmp_path: Path) -> None:
     again = LocalTeacher("t", "f" * 64, counting.load, tmp_path / "cache").answer(["a", "bb"])
     np.testing.assert_array_equal(again.logits, first.logits)
     np.testing.assert_array_equal(again.embedding, first.embedding)
+    assert isinstance(again.logits, np.memmap)  # on disk: they may be larger than the memory
     assert (counting.loaded, counting.answered) == (1, 1)
     teacher.answer(["bb", "a"])
     teacher.answer(["ab", "b"])  # the same letters, cut otherwise
     LocalTeacher("t", "e" * 64, counting.load, tmp_path / "cache").answer(["a", "bb"])
     assert (counting.loaded, counting.answered) == (2, 4)
-    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".npz"}
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".npy"}
 
 
 def test_an_ensemble_averages_probabilities() -> None:

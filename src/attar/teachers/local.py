@@ -15,6 +15,10 @@ from attar.teachers import Answers
 AnswerTexts = Callable[[Sequence[str]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
+#: Of an answer, a file each.
+PARTS = ("logits", "embedding")
+
+
 class LocalTeacher:
     """`load` returns the function that answers; it is called at most once, when needed.
 
@@ -37,19 +41,19 @@ class LocalTeacher:
         self._answer: AnswerTexts | None = None
 
     def answer(self, texts: Sequence[str]) -> Answers:
-        path = self._cache / f"answers-{self._key(texts)}.npz"
-        if path.exists():
-            with np.load(path, allow_pickle=False) as stored:
-                return Answers(stored["logits"], stored["embedding"])
-        if self._answer is None:
-            self._answer = self._load()
-        answers = Answers(*self._answer(texts))
-        self._cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, logits=answers.logits, embedding=answers.embedding)
-        partial.replace(path)
-        return answers
+        names = [self._cache / f"answers-{self._key(texts)}.{part}.npy" for part in PARTS]
+        if not all(path.exists() for path in names):
+            if self._answer is None:
+                self._answer = self._load()
+            self._cache.mkdir(parents=True, exist_ok=True)
+            for path, values in zip(names, self._answer(texts), strict=True):
+                partial = path.with_suffix(".partial")
+                with partial.open("wb") as file:
+                    np.save(file, values, allow_pickle=False)
+                partial.replace(path)
+        # Mapped, not read: where words are labeled, they may be larger than the memory. ("c":
+        # torch takes no arrays that cannot be written; what is written goes nowhere.)
+        return Answers(*(np.load(path, mmap_mode="c", allow_pickle=False) for path in names))
 
     def _key(self, texts: Sequence[str]) -> str:
         digest = hashlib.sha256(self.fingerprint.encode())
