@@ -145,10 +145,38 @@ def test_scores_of_words_that_say_the_same() -> None:
         assert answer.score == pytest.approx(spans_p * calls_p)
 
 
+def test_the_text_itself_says_what_it_asks_for() -> None:
+    """Not its words, where these fall into other calls or into none."""
+    columns = TASK.targets([row("stop fan", [STOP], "fan"), row("start", [START])], None)
+    text = "stop fan start"
+    of = {
+        name: columns.index(f"call: {name}")
+        for name in ("O", *(f"{t}-{one}" for t in "BI" for one in LABELS))
+    }
+
+    def answered(by_text: str) -> Extraction:
+        logits = np.full((1, 4, len(columns)), -9.0, np.float32)
+        logits[0, 1:, 0] = 9.0  # no spans
+        logits[0, 0, of[by_text]] = 1.0
+        for place, tag in enumerate((f"B-{LABELS[1]}", f"I-{LABELS[1]}", f"B-{LABELS[0]}"), 1):
+            logits[0, place, of[tag]] = 9.0
+        given = {"logits": logits, **TASK.beside([text])}
+        (answer,) = TASK.decode(given, {"task_settings": TASK.settings(columns, None)})
+        assert isinstance(answer, Extraction)
+        return answer
+
+    assert answered("O").calls == ()
+    alone = answered(f"I-{LABELS[0]}")
+    assert alone.named == ("start()",)
+    assert alone.calls and alone.calls[0].score == pytest.approx(alone.text_score)
+    assert [one.label for one in alone.alternatives] == [LABELS[1]]
+    assert answered(f"B-{LABELS[0]}").named == ("stop()", "start()")
+
+
 def test_too_many_calls_abstain() -> None:
     columns = TASK.targets([row("stop fan", [STOP], "fan")], None)
     logits = np.full((1, 1 + 20, len(columns)), -9.0, np.float32)
-    logits[0, 1:, 0] = logits[0, 1:, columns.index(f"call: B-{LABELS[1]}")] = 9.0
+    logits[0, 1:, 0] = logits[0, :, columns.index(f"call: B-{LABELS[1]}")] = 9.0
     given = {"logits": logits, **TASK.beside(["stop " * 20])}
     (answer,) = TASK.decode(given, {"task_settings": TASK.settings(columns, None)})
     assert answer.abstained

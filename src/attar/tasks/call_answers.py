@@ -22,6 +22,7 @@ from attar.predictions import Call, Extraction, FoundSpan, Prediction
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.calling import MAX_CALLS, Filled, alike, check_template, filled, template_in
 from attar.tasks.functions import Functions, known_functions
+from attar.tasks.layers import Floats, asked_by_text, found_in
 from attar.tasks.normalize import need_extra
 from attar.tasks.segments import owners_of
 from attar.tasks.shared import f1_of, groups_of, ratio
@@ -45,6 +46,35 @@ def check_functions(settings: Mapping[str, Any]) -> None:
     except ValueError as error:
         raise BundleError(f"{where}: {error}") from None
     need_extra(functions.values())
+
+
+def asked_for(
+    asked: Floats,
+    of_calls: Floats,
+    words: Sequence[Sequence[Sequence[int]]],
+    labels: Sequence[str],
+    texts: Sequence[str],
+) -> tuple[Floats, list[tuple[FoundSpan, ...]], Floats]:
+    """What each text asks for: the likeliest of nothing, one call, and the calls that its words
+    fall into. Log-probabilities of each call alone (batch, labels), the parts of each text that ask
+    for a call, and the log-probability of these (batch,).
+
+    The text's own place decides between them: it is read as a classifier reads, which finds the
+    call of a text far more often than its words, one by one, agree on it (docs/experiments.md).
+    """
+    nothing, alone, several = asked_by_text(asked)
+    segments, segments_p = found_in(of_calls, words, labels, alike=True)
+    best, parts = np.maximum(nothing, alone.max(axis=1)), []
+    for i, of_words in enumerate(segments):
+        if several[i] > best[i] and len(of_words) > 1:
+            parts.append(of_words)
+            best[i] = several[i] + segments_p[i]
+        elif nothing[i] >= alone[i].max():
+            parts.append(())
+        else:
+            label, score = labels[int(alone[i].argmax())], float(np.exp(best[i]))
+            parts.append((FoundSpan(0, len(texts[i]), label, score),))
+    return alone, parts, best
 
 
 def with_calls(

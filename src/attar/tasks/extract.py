@@ -28,11 +28,13 @@ from attar.predictions import (
     Alternative,
     Call,
     Extraction,
+    FoundSpan,
     Prediction,
 )
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.call_answers import (
     CALL_METRICS,
+    asked_for,
     call_evidence,
     call_figures,
     check_functions,
@@ -47,7 +49,7 @@ from attar.tasks.layers import (
     found_in,
     labels_of_columns,
     log_softmax,
-    of_most_words,
+    of_whole_text,
     tags_for,
     with_unread,
 )
@@ -169,8 +171,7 @@ class Extract:
 
     def gold(self, rows: Sequence[Row], targets: Sequence[str]) -> NDArray[np.int64]:
         """The column of the text and of each word, (rows, 1 + words); -1 where there is none.
-        With functions the columns of both layers, (rows, 1 + words, 2), and of a text that of
-        most of its words, where it asks for one call at most."""
+        With functions the columns of both layers, (rows, 1 + words, 2)."""
         of_texts, of_spans = labels_of_columns(targets)
         words = [words_of(row.text) for row in rows]
         places = 1 + max(map(len, words), default=0)
@@ -187,7 +188,7 @@ class Extract:
             found[i, own, 0] = tags
             calls = segment_tags(row.text, its, annotation, of_texts, self.functions)
             found[i, own, 1] = [OPEN if tag == OPEN else after + tag for tag in calls]
-            found[i, 0, 1] = of_most_words(parts_in(annotation.label), index, after)
+            found[i, 0, 1] = of_whole_text(parts_in(annotation.label), index, after)
         return found[..., 0] if self.functions is None else found
 
     def settings(
@@ -242,30 +243,34 @@ class Extract:
         where the model knows functions from `texts` (batch,)."""
         settings = manifest["task_settings"]
         labels, threshold = settings["labels"], settings["threshold"]
-        calls = settings.get("functions") is not None
-        of_text, of_words, of_calls = self._log_p(outputs, settings)
+        of_text, of_words, of_calls, asked = self._log_p(outputs, settings)
         words = outputs["words"].tolist()
         spans, spans_p = found_in(of_words, words, settings["span_labels"])
-        segments, asked_p = found_in(of_calls, words, labels if calls else (), alike=True)
-        best = of_text.max(axis=1) if of_text.shape[1] else asked_p
+        parts: Sequence[Sequence[FoundSpan]] = ()
+        best = of_text.max(axis=1) if of_text.shape[1] else np.zeros(len(spans_p))
+        if settings.get("functions") is not None:
+            of_text, parts, best = asked_for(
+                asked, of_calls, words, labels, outputs["texts"].tolist()
+            )
         order = np.argsort(-of_text, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1].tolist()
         answers: list[Prediction] = []
         for i, score in enumerate(np.exp(spans_p + best).tolist()):
             ranked = [Alternative(labels[j], float(np.exp(of_text[i, j]))) for j in order[i]]
             of_the_text = ranked[0].label if ranked else None
-            if calls:
-                of_the_text = together([one.label for one in segments[i]])
+            if parts:
+                of_the_text = together([one.label for one in parts[i]])
+                ranked = [one for one in ranked if one.label != of_the_text][:SHOWN_ALTERNATIVES]
             answer = Extraction(
                 label=name_of(of_the_text, [span[:3] for span in spans[i]]),
                 score=score,
                 abstained=threshold is not None and score < threshold,
-                alternatives=tuple(ranked[1:]),
+                alternatives=tuple(ranked if parts else ranked[1:]),
                 text_label=of_the_text,
                 text_score=None if of_the_text is None else float(np.exp(best[i])),
                 spans=spans[i],
             )
-            if calls:
-                answer = with_calls(answer, segments[i], outputs["texts"][i], settings)
+            if parts:
+                answer = with_calls(answer, parts[i], outputs["texts"][i], settings)
             answers.append(answer)
         return answers
 
@@ -279,7 +284,7 @@ class Extract:
         """Of the gold label and the gold tags, summed over the words that were read."""
         if not rows:
             return float("nan")
-        of_text, of_words, of_calls = self._log_p(outputs, settings)
+        of_text, of_words, of_calls, asked = self._log_p(outputs, settings)
         labels = settings["labels"]
         tags = tags_for(settings["span_labels"])
         names = (*(OF_TEXT + label for label in labels), *tags)
@@ -290,6 +295,8 @@ class Extract:
         total, layers = 0.0, [(of_words, gold, width)]
         if gold.ndim == 3:
             layers = [(of_words, gold[..., 0], 0), (of_calls, gold[..., 1], len(tags))]
+            known = np.flatnonzero(gold[:, 0, 1] >= 0)
+            total -= float(asked[known, gold[known, 0, 1] - len(tags)].sum())
         else:
             known = np.flatnonzero(gold[:, 0] >= 0)
             total -= float(of_text[known, gold[known, 0]].sum())
@@ -379,10 +386,10 @@ class Extract:
 
     def _log_p(
         self, outputs: Outputs, settings: Mapping[str, Any]
-    ) -> tuple[Floats, Floats, Floats]:
-        """Of the text's labels (batch, labels), of the words' tags (batch, words, tags), and of
-        their tags in the layer of calls; where there is no word, or the text was cut before it,
-        O is certain. What a model has not is of width 0."""
+    ) -> tuple[Floats, Floats, Floats, Floats]:
+        """Of the text's labels (batch, labels), of the words' tags (batch, words, tags), of their
+        tags in the layer of calls, and of the text's tag there (batch, tags); where there is no
+        word, or the text was cut before it, O is certain. What a model has not is of width 0."""
         labels, tags = len(settings["labels"]), 1 + 2 * len(settings["span_labels"])
         calls = 0
         if settings.get("functions") is not None:
@@ -403,7 +410,8 @@ class Extract:
             with_unread(log_softmax(layer))
             for layer in np.split(warm[:, 1:, labels:], [tags], axis=2)
         )
-        return log_softmax(warm[:, 0, :labels]), of_words, of_calls
+        asked = log_softmax(warm[:, 0, labels + tags :])
+        return log_softmax(warm[:, 0, :labels]), of_words, of_calls, asked
 
 
 def _always(manifest: Mapping[str, Any]) -> dict[str, Any]:

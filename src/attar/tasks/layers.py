@@ -33,12 +33,24 @@ def labels_of_columns(targets: Sequence[str]) -> tuple[list[str], list[str]]:
     return of_texts, [name.removeprefix(BEGIN) for name in targets if name.startswith(BEGIN)]
 
 
-def of_most_words(parts: Sequence[str], index: Mapping[str, int], after: int) -> int:
-    """The column of the layer of calls, which begins `after` others, that fits a text as a
-    whole; -1 where there is none."""
+def of_whole_text(parts: Sequence[str], index: Mapping[str, int], after: int) -> int:
+    """The column that says what a text as a whole asks for, in the layer of calls, which begins
+    `after` others: O for nothing, I of a call for that alone, B of one for several of which it is
+    the first. -1 where the call is none of `index`."""
     if not parts:
         return after
-    return after + begin(index[parts[0]]) + 1 if len(parts) == 1 and parts[0] in index else -1
+    if parts[0] not in index:
+        return -1
+    return after + begin(index[parts[0]]) + (len(parts) == 1)
+
+
+def asked_by_text(log_p: Floats) -> tuple[Floats, Floats, Floats]:
+    """What texts as wholes ask for, from their own place in the layer of calls (batch, tags), as
+    log-probabilities: nothing (batch,), each call alone (batch, labels), several (batch,)."""
+    most = log_p[:, 1::2].max(axis=1, initial=-np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        several = most + np.log(np.exp(log_p[:, 1::2] - most[:, None]).sum(axis=1))
+    return log_p[:, 0], log_p[:, 2::2], several
 
 
 def found_in(
