@@ -44,7 +44,7 @@ $(DESK)/%.attar: $(ABOUT)/%.toml $(ABOUT)/understand/train.jsonl $(ABOUT)/help/f
 	@$(BIN)/attar build $< -o $@ --force
 
 customer-service: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## A service desk over a made-up shop: builds its models once, prints where to look
-	@PYTHONPATH=$(ABOUT) $(BIN)/python -m desk demo --folder $(DESK) --understand $(DESK)/understand.attar --help-pages $(DESK)/help.attar
+	@PYTHONPATH=$(ABOUT) $(BIN)/python -m desk demo --folder $(DESK) --understand $(DESK)/understand.attar --help-pages $(DESK)/help.attar --topics $(ABOUT)/help/topics.toml
 
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest -q

@@ -54,14 +54,21 @@ def serve(settings: Path, host: str, port: int, workers: int) -> None:
 )  # fmt: skip
 @click.option("--understand", required=True, type=click.Path(path_type=Path), help="A bundle.")
 @click.option("--help-pages", required=True, type=click.Path(path_type=Path), help="A bundle.")
+@click.option("--topics", type=click.Path(path_type=Path), help="Of the pages, TOML.")
 @_host
 @_port
 @_workers
 def demo(
-    folder: Path, understand: Path, help_pages: Path, host: str, port: int, workers: int
+    folder: Path,
+    understand: Path,
+    help_pages: Path,
+    topics: Path | None,
+    host: str,
+    port: int,
+    workers: int,
 ) -> None:
     """Serve a desk over a made-up shop of 2,000 customers and 6,000 orders."""
-    made = sample.make(folder, understand, help_pages)
+    made = sample.make(folder, understand, help_pages, topics)
     url = f"http://{host}:{port}"
     for line in sample.guide(made, url):
         click.echo(line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ class Demo:
     shop: str
 
 
-def make(folder: Path, understand: Path, help_pages: Path) -> Demo:
+def make(folder: Path, understand: Path, help_pages: Path, topics: Path | None = None) -> Demo:
     """The folder's demo, made where it lacks. Raises SettingsError for bundles that lack."""
     for bundle in (understand, help_pages):
         if not bundle.is_file():
@@ -43,7 +43,10 @@ def make(folder: Path, understand: Path, help_pages: Path) -> Demo:
         _fill(shop)
     key = _key(folder / "agent-key")
     settings = folder / "desk.toml"
-    _write(settings, _toml(folder, understand, help_pages, key))
+    models = {"understand": understand, "help": help_pages}
+    if topics is not None:
+        models["topics"] = topics
+    _write(settings, _toml(folder, models, key))
     return Demo(settings, key, f"sqlite:///{shop}")
 
 
@@ -78,14 +81,15 @@ def _key(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _toml(folder: Path, understand: Path, help_pages: Path, key: str) -> str:
+def _toml(folder: Path, models: Mapping[str, Path], key: str) -> str:
     def from_folder(path: Path) -> str:
         return Path(os.path.relpath(path, folder)).as_posix()
 
     return (
         "# Made by `python -m desk demo` at each start; copy it for a desk of your own.\n"
-        f'[models]\nunderstand = "{from_folder(understand)}"\nhelp = "{from_folder(help_pages)}"\n'
-        '\n[data]\nshop = "sqlite:///shop.db"\nconversations = "sqlite:///desk.db"\n'
+        "[models]\n"
+        + "".join(f'{name} = "{from_folder(path)}"\n' for name, path in models.items())
+        + '\n[data]\nshop = "sqlite:///shop.db"\nconversations = "sqlite:///desk.db"\n'
         'people = "sqlite:///desk.db"\n'
         f'\n[people.keys]\n{AGENT} = "{hashlib.sha256(key.encode()).hexdigest()}"\n'
     )

@@ -3,6 +3,7 @@
 [models]
 understand = "understand.attar"       # of the task extract; paths count from the settings file
 help = "help.attar"                   # of the task rank
+topics = "topics.toml"                # optional: intent = [ids of the help pages about it]
 threads = 1                           # of each model, in each worker
 
 [data]                                # sqlite:///path or postgresql://user:password@host/name
@@ -31,7 +32,7 @@ from starlette.applications import Starlette
 from desk.app import make_app
 from desk.channels.settings import Settings, SettingsError, known, section, settings_of
 from desk.dialog import ServiceDesk, open_store
-from desk.dialog.knowledge import PagesKnow
+from desk.dialog.knowledge import PagesKnow, read_topics
 from desk.dialog.understanding import ModelUnderstands
 from desk.people import People, PeopleDatabase, Queue, Recorder
 from desk.shop import Shop
@@ -39,11 +40,12 @@ from desk.shop import Shop
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Bundles, and the threads that each may use."""
+    """Bundles, the threads that each may use, and a file of the topics of help pages."""
 
     understand: str
     help: str
     threads: int = 1
+    topics: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,19 @@ def _setup(values: Mapping[str, Any], folder: Path, environment: Mapping[str, st
             missing = str(error).rpartition(": ")[2]
             raise SettingsError(f"{name}: expected also {missing}") from None
     models, data = made["models"], made["data"]
-    for name, value in (("understand", models.understand), ("help", models.help)):
-        if not (folder / str(value)).is_file():
+    files = {"understand": models.understand, "help": models.help, "topics": models.topics}
+    for name, value in files.items():
+        if value is not None and not (folder / str(value)).is_file():
             raise SettingsError(f"models.{name}: there is no file {folder / str(value)}")
     if not (isinstance(models.threads, int) and models.threads >= 1):
         raise SettingsError("models.threads: at least 1 is expected")
     return Setup(
-        Models(str(folder / models.understand), str(folder / models.help), models.threads),
+        Models(
+            str(folder / models.understand),
+            str(folder / models.help),
+            models.threads,
+            None if models.topics is None else str(folder / models.topics),
+        ),
         Data(*(_placed(str(url), folder) for url in (data.shop, data.conversations, data.people))),
         made["people"],
         settings_of({k: v for k, v in values.items() if k in channels}, environment),
@@ -133,7 +141,12 @@ def opened(setup: Setup) -> Iterator[Starlette]:
             raise SettingsError(f"data: {error}") from None
         queue, recorder = Queue(people), Recorder(people)
         stack.callback(recorder.close)
-        pages = PagesKnow(setup.models.help, setup.models.threads)
+        try:
+            named = setup.models.topics
+            topics = {} if named is None else read_topics(Path(named))
+            pages = PagesKnow(setup.models.help, setup.models.threads, topics)
+        except ValueError as error:
+            raise SettingsError(f"models.topics: {error}") from None
         model = ModelUnderstands(setup.models.understand, setup.models.threads)
         desk = ServiceDesk(recorder.understands(model), pages, shop, store, on_handed=queue.open)
         try:

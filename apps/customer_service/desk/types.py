@@ -31,10 +31,12 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Understood:
     """What a message says. requests: none where it is out of scope. abstained: the model's
-    certified threshold says that nothing may be done on its word."""
+    certified threshold says that nothing may be done on its word. alternatives: other intents that
+    it may be about, with how likely each is, best first."""
 
     requests: tuple[Request, ...]
     abstained: bool = False
+    alternatives: tuple[tuple[str, float], ...] = ()
 
 
 class Understands(Protocol):
@@ -55,6 +57,10 @@ class Passage:
 class Knows(Protocol):
     def __call__(self, text: str) -> Passage | None:
         """The best passage, None where no document is a good answer."""
+
+    def near(self, text: str, intent: str) -> tuple[Passage, ...]:
+        """Pages about what an intent asks for, the likeliest to answer the text first, whether or
+        not it does; a few at most."""
 
 
 @dataclass(frozen=True, slots=True)

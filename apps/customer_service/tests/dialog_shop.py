@@ -242,13 +242,29 @@ class MemoryShop:
         return self._once("request_deletion", key, lambda: Done("", "DL-1", facts))
 
 
-def page(text: str) -> Passage | None:
-    """Knows of York's hours, of delivery abroad, and what a return costs."""
-    said = text.casefold()
-    for word, document in (("york", "store-york"), ("ship", "delivery"), ("pays", "return-cost")):
-        if word in said:
-            return Passage(document, document.title(), f"About {document}.", 0.9)
-    return None
+class Pages:
+    """Know of York's hours, of delivery abroad, and what a return costs; of gift cards there are
+    two pages to choose from, of payments one."""
+
+    def __call__(self, text: str) -> Passage | None:
+        said = text.casefold()
+        for word, document in (
+            ("york", "store-york"), ("ship", "delivery"), ("pays", "return-cost"),
+        ):  # fmt: skip
+            if word in said:
+                return Passage(document, document.title(), f"About {document}.", 0.9)
+        return None
+
+    def near(self, text: str, intent: str) -> tuple[Passage, ...]:
+        about = {
+            "gift_card": ("gift-card-buy", "gift-card-lost"),
+            "payment_methods": ("payment-methods",),
+        }
+        found = about.get(intent, ())
+        return tuple(Passage(one, one.title(), f"About {one}.", 0.0) for one in found)
+
+
+page = Pages()
 
 
 def request(intent: str, score: float = 1.0, **slots: str) -> Request:
@@ -279,10 +295,15 @@ class Chat:
         )  # fmt: skip
 
     def say(
-        self, text: str, *requests: Request | str, abstained: bool = False, key: str | None = None
+        self,
+        text: str,
+        *requests: Request | str,
+        abstained: bool = False,
+        key: str | None = None,
+        others: tuple[tuple[str, float], ...] = (),
     ) -> Reply:
         known = tuple(request(one) if isinstance(one, str) else one for one in requests)
-        self.understood = Understood(known, abstained)
+        self.understood = Understood(known, abstained, others)
         self.sent += 1
         return self.desk.take(
             Message(self.name, key or f"m{self.sent}", text, "test", self.customer, self.language)

@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attar
-from desk.dialog.knowledge import PagesKnow, excerpt
+from desk.dialog.knowledge import PagesKnow, excerpt, fitting
 from desk.dialog.understanding import ModelUnderstands
 from desk.types import Request, Understood
+
+PAGE = SimpleNamespace(id="d", title="T", text="One. Two.", passage=(5, 9), score=0.4)
 
 
 def bundle(monkeypatch: pytest.MonkeyPatch, answer: Any, **about: Any) -> None:
     class Predictor:
         capabilities = about.get("capabilities", ("label", "spans"))
-        documents = about.get("documents", ("d",))
+        documents = about.get("documents", (PAGE,))
 
         def __call__(self, text: str) -> Any:
             if isinstance(answer, Exception):
@@ -37,17 +39,23 @@ def test_calls_are_requests(monkeypatch: pytest.MonkeyPatch) -> None:
         call("cancel_order", 0.9, order_number="48213"),
         call("return_item", 0.8, product=["coat", "hat"], other=1, amount=12.5, date=""),
     )
-    bundle(monkeypatch, SimpleNamespace(calls=calls, abstained=False))
+    others = (
+        SimpleNamespace(label='[{"name":"invoice"}]', score=0.1),
+        SimpleNamespace(label='[{"name":"invoice","constants":{"x":1}}]', score=0.05),
+        SimpleNamespace(label='[{"name":"warranty"}]', score=0.02),
+    )
+    bundle(monkeypatch, SimpleNamespace(calls=calls, abstained=False, alternatives=others))
     assert ModelUnderstands("x.attar")("…") == Understood(
         (
             Request("cancel_order", {"order_number": ("48213",)}, 0.9),
             Request("return_item", {"product": ("coat", "hat"), "amount": ("12.5",)}, 0.8),
-        )
+        ),
+        alternatives=(("invoice", 0.1), ("warranty", 0.02)),
     )
 
 
 def test_no_calls_are_out_of_scope(monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle(monkeypatch, SimpleNamespace(calls=(), abstained=True))
+    bundle(monkeypatch, SimpleNamespace(calls=(), abstained=True, alternatives=()))
     assert ModelUnderstands("x.attar")("…") == Understood((), abstained=True)
 
 
@@ -60,6 +68,7 @@ def test_labels_and_spans(monkeypatch: pytest.MonkeyPatch) -> None:
         score=0.6,
         spans=spans,
         abstained=False,
+        alternatives=(),
     )
     bundle(monkeypatch, found)
     known = Request("return_item", {"product": ("coat",)}, 0.7)
@@ -81,13 +90,39 @@ def test_other_bundles_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = SimpleNamespace(id="d", title="T", text="One. Two.", passage=(5, 9))
+    page = PAGE
     bundle(monkeypatch, SimpleNamespace(abstained=False, documents=(page,), score=0.9))
     found = PagesKnow("x.attar")("…")
     assert found is not None
     assert (found.document, found.title, found.text, found.score) == ("d", "T", "One. Two.", 0.9)
     bundle(monkeypatch, SimpleNamespace(abstained=True, documents=(page,), score=0.1))
     assert PagesKnow("x.attar")("…") is None
+
+
+def test_pages_about_an_intent(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [
+        SimpleNamespace(
+            id=name, title=name.title(), text=f"About {name}.", passage=None, score=score
+        )
+        for name, score in (("a", 0.9), ("b", 0.5), ("c", 0.4), ("d", 0.0))
+    ]
+    answer = SimpleNamespace(abstained=True, documents=tuple(pages[:3]), score=0.1)
+    bundle(monkeypatch, answer, documents=tuple(pages))
+    topics = {"invoice": ("d", "c", "b"), "warranty": ("d",)}
+    knows = PagesKnow("x.attar", topics=topics)
+    assert [page.document for page in knows.near("…", "invoice")] == ["b", "c", "d"]
+    assert [page.document for page in knows.near("…", "warranty")] == ["d"]
+    assert knows.near("…", "store_info") == ()
+    assert [page.document for page in PagesKnow("x.attar").near("…", "x")] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="no page e"):
+        PagesKnow("x.attar", topics={"invoice": ("e",)})
+
+
+def test_the_sentence_that_fits() -> None:
+    text = "We ship to Spain. Parcels to Norway take ten days. Ask us."
+    at = fitting(text, "how long does a parcel to norway take")
+    assert at and text[slice(*at)] == "Parcels to Norway take ten days. "
+    assert fitting(text, "zzz") is None
 
 
 @given(

@@ -30,11 +30,15 @@ from desk.types import Message, Request, Understood
 def understands(text):
     return Understood((Request("complaint"),))
 
-def knows(text):
-    return None
+class Knows:
+    def __call__(self, text):
+        return None
+
+    def near(self, text, intent):
+        return ()
 
 store, shop = open_store(sys.argv[1]), Shop(sys.argv[2])
-desk = ServiceDesk(understands, knows, shop, store, lease=2)
+desk = ServiceDesk(understands, Knows(), shop, store, lease=2)
 for number in map(int, sys.argv[3].split(",")):
     text = f"I complain, a{number}@mail.example"
     reply = desk.take(Message(f"c{number}", "m", text, "peak"))

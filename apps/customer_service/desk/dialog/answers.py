@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from desk.dialog import finding, reading, tone
+from desk.dialog import choices, finding, reading, tone
 from desk.dialog.flows import FLOWS
 from desk.dialog.flows.variants import wanted
 from desk.dialog.state import Asking
@@ -29,6 +29,10 @@ def take(talk: Talk, understood: Understood) -> bool:
         return _confirm(talk, understood)
     if asking in ("meant", "offer"):
         return _agree(talk, asking, understood)
+    if asking == "choice":
+        return choices.take_choice(talk, understood) or _none_of_them(talk)
+    if asking == "page":
+        return choices.take_page(talk, understood) or not _something_else(talk, understood)
     if _READERS[asking](talk, understood):
         _beside(talk, understood)
         return True
@@ -131,9 +135,20 @@ def _agree(talk: Talk, asking: Asking, understood: Understood) -> bool:
             talk.put(go="yes")
         talk.change(unclear=0)
         return True
-    talk.change(wishes=talk.conversation.wishes[1:])
+    # What one message asked for was meant, or not, as a whole.
+    key = talk.wish.key
+    left = [wish for wish in talk.conversation.wishes[1:] if asking == "offer" or wish.key != key]
+    talk.change(wishes=tuple(left))
     if said is False:
         talk.tell("closing" if asking == "offer" else "unclear_again")
+        return True
+    return False
+
+
+def _none_of_them(talk: Talk) -> bool:
+    """Whether that was all the message said."""
+    if choices.declined(talk):
+        talk.tell("unclear_again")
         return True
     return False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from desk.dialog import answers, reading, tone, wishes
+from desk.dialog import answers, choices, reading, tone, wishes
 from desk.dialog.flows import FLOWS, pages
 from desk.dialog.refusals import refuse
 from desk.dialog.state import Wish
@@ -19,6 +19,7 @@ from desk.types import Reason, Request, Understood
 
 PERSON = "speak_to_person"
 _MOST_ANGER = 2
+_NOT_UNLIKELY = 0.02  # of an intent that the customer may choose
 
 
 def take(talk: Talk, understood: Understood) -> None:
@@ -119,7 +120,7 @@ def _new_message(talk: Talk, understood: Understood) -> None:
     if not any(c.isalnum() for c in talk.text):
         talk.tell("empty")
     elif understood.abstained:
-        _unsure(talk, found)
+        _unsure(talk, understood, found)
     elif found:
         wishes.begin(talk, found)
     elif not (_small_talk(talk) or wishes.follow_up(talk, understood.requests)):
@@ -145,10 +146,10 @@ def _small_talk(talk: Talk) -> bool:
     return bool(kinds & {"greeting", "thanks", "affirm", "deny"})
 
 
-def _unsure(talk: Talk, found: list[Request]) -> None:
+def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
     """The model is not sure enough to act. Help pages have a threshold of their own, and a remark
-    after the work is done needs no answer; else the customer says what is meant, and the second
-    time in a row a person takes over."""
+    after the work is done needs no answer; else the customer chooses among what it may be, and the
+    second time in a row a person takes over."""
     conversation = talk.conversation
     if PERSON in talk.intents:
         raise HandOver("asked")
@@ -168,16 +169,30 @@ def _unsure(talk: Talk, found: list[Request]) -> None:
         if same or (len(talk.text.split()) < 4 and found[0].score < 0.5):
             talk.tell("closing")
             return
-    talk.change(unsure=tuple((one.intent, round(one.score, 3)) for one in found[:3]))
+    several = len({one.intent for one in found}) > 1
+    ranked = _ranked(found, understood)
+    talk.change(unsure=ranked if not several else ranked[: len(found)])
     if conversation.unclear:
         raise HandOver("unsure")
     talk.change(unclear=1)
-    if not found:
+    if several or len(ranked) == 1:
+        wishes.begin(talk, found)
+        raise choices.meant(talk, [one.intent for one in found])
+    if not ranked:
         talk.tell("calm" if tone.is_angry(talk.text) else "unclear")
         return
-    wishes.begin(talk, found[:1])
-    meant = talk.say("meant", meant=talk.say(f"intent.{found[0].intent}"))
-    raise Ask("meant", meant, (talk.say("form.yes"), talk.say("form.no")))
+    slots = found[0].slots if found else {}
+    wishes.begin(talk, [Request(ranked[0][0], slots)])
+    raise choices.choice(talk)
+
+
+def _ranked(found: list[Request], understood: Understood) -> tuple[tuple[str, float], ...]:
+    """What a message may be about: what the model takes it for, then what is not unlikely."""
+    ranked = {one.intent: round(one.score, 3) for one in found}
+    for intent, score in understood.alternatives:
+        if intent in FLOWS and intent not in ranked and score >= _NOT_UNLIKELY:
+            ranked[intent] = round(score, 3)
+    return tuple(ranked.items())[: choices.MOST]
 
 
 def _page_first(talk: Talk, wish: Wish) -> None:

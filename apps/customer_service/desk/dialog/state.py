@@ -16,10 +16,11 @@ from desk.types import Reason
 #: Raised with every change of what stands in the JSON; older forms are mended in `from_json`.
 FORMAT = 1
 #: What the desk may have asked for. "matching": the pair of order number and e-mail address again;
-#: "meant": whether this is what the customer wants; "offer": whether to go on with it.
+#: "meant": whether this is what the customer wants; "choice": which of a few things it is; "page":
+#: which of a few help pages answers it; "offer": whether to go on with it.
 Asking = Literal[
     "order_number", "email", "matching", "product", "address", "size", "code", "card", "which",
-    "confirm", "meant", "offer",
+    "confirm", "meant", "choice", "page", "offer",
 ]  # fmt: skip
 
 
@@ -64,8 +65,8 @@ class Conversation:
     e-mail address. tries: wrong pairs of these. unclear: turns in a row that were not understood;
     failures: requests in a row that could not be dealt with; angry: angry messages. orders: those
     talked about, the last one first; settled: the last wish that was dealt with. unsure: what the
-    model took the last unclear message for, with its scores. agent: a person has answered since
-    it was handed over; spoken: messages taken so far."""
+    model took the last unclear message for, with its scores: what the customer chooses from. agent:
+    a person has answered since it was handed over; spoken: messages taken so far."""
 
     id: str
     channel: str = ""

@@ -6,8 +6,9 @@ scope. A bundle of `extract` without functions gives one intent a text, the text
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -55,14 +56,25 @@ class ModelUnderstands:
                 for call in found.calls
                 if call.name != OUT_OF_SCOPE
             )
-            return Understood(requests, found.abstained)
+            others = _intents(found.alternatives)
+            return Understood(requests, found.abstained, others)
         if found.text_label in (None, OUT_OF_SCOPE):
             return Understood((), found.abstained)
         marked: dict[str, list[str]] = {}
         for span in found.spans:
             marked.setdefault(span.label, []).append(text[span.start : span.end])
         request = Request(found.text_label, _slots(marked), float(found.text_score or found.score))
-        return Understood((request,), found.abstained)
+        others = tuple((one.label, float(one.score)) for one in found.alternatives)
+        return Understood((request,), found.abstained, others)
+
+
+def _intents(alternatives: Sequence[Any]) -> tuple[tuple[str, float], ...]:
+    """Of the next best calls, whose labels are JSON: a list with the name of a function."""
+    found: dict[str, float] = {}
+    for one in alternatives:
+        for call in json.loads(one.label):
+            found.setdefault(call["name"], float(one.score))
+    return tuple(found.items())
 
 
 def _slots(arguments: Mapping[str, Any]) -> dict[Slot, tuple[str, ...]]:

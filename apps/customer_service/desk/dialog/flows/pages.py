@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from desk.dialog import reading
 from desk.dialog.talk import HandOver, Settled, Talk
@@ -13,11 +14,22 @@ _CLAUSE = re.compile(
     r"(?<=[.?!;\n])\s+|\s+(?:and|also|plus|und|außerdem)\s+|,\s+(?=and|also|und)", re.I
 )
 _MOST_FAILURES = 2
+NONE = "none"  # in place of a page's id: none of those offered
 
 
 def from_pages(talk: Talk) -> None:
-    """Raises HandOver where the pages have failed twice in a row."""
+    """The page that surely answers; else the one that the customer chooses. Raises HandOver where
+    the pages have failed twice in a row."""
     passage = best_passage(talk)
+    if passage is None and (near := offered(talk)):
+        chosen = [page for page in near if page.document == talk.slot("page")]
+        if talk.slot("page") is None and len(near) > 1:
+            names = [page.title for page in near]
+            suggest = (*names, talk.say("form.else"))
+            raise talk.ask("page", "ask.page", suggest=suggest, pages=numbered(names))
+        if talk.slot("page") is None:
+            chosen = [*near]
+        passage = chosen[0] if chosen else None
     if passage is None:
         talk.change(failures=talk.conversation.failures + 1)
         if talk.conversation.failures >= _MOST_FAILURES:
@@ -25,6 +37,16 @@ def from_pages(talk: Talk) -> None:
         talk.tell("help.nothing")
         raise Settled
     tell_passage(talk, passage)
+
+
+def offered(talk: Talk) -> tuple[Passage, ...]:
+    """The pages that the customer may choose from."""
+    return talk.knows.near(talk.wish.text, talk.wish.intent)
+
+
+def numbered(names: Sequence[str]) -> str:
+    """For channels without buttons."""
+    return "\n".join(f"{place}. {name}" for place, name in enumerate(names, 1))
 
 
 def tell_passage(talk: Talk, passage: Passage) -> None:

@@ -1,0 +1,102 @@
+"""What the customer chooses from where the desk is not sure: what is wanted, and which page helps.
+
+So an answer comes from what the customer has said, where the model alone would be guessing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from desk.dialog import reading, tone
+from desk.dialog.flows.pages import NONE, numbered, offered
+from desk.dialog.state import Wish
+from desk.dialog.talk import Ask, Talk
+from desk.dialog.wishes import real
+from desk.types import Understood
+
+MOST = 3
+_NONE = re.compile(r"\W*(?:none|neither|keine?s?|nichts)(?: (?:of|von|davon).*)?\W*", re.I)
+_NUMBER = re.compile(r"\W*([1-9])\W*")
+
+
+def meant(talk: Talk, intents: Sequence[str]) -> Ask:
+    """To be raised: whether this is what was meant."""
+    joined = f" {talk.say('form.and')} ".join(talk.say(f"intent.{one}") for one in intents)
+    yes_no = (talk.say("form.yes"), talk.say("form.no"))
+    return Ask("meant", talk.say("meant", meant=joined), yes_no)
+
+
+def choice(talk: Talk) -> Ask:
+    """To be raised: which of what the model takes the message for it is."""
+    names = [talk.say(f"choice.{intent}") for intent, _ in talk.conversation.unsure]
+    return Ask("choice", talk.say("choose", choices=numbered(names)), (*names, _else(talk)))
+
+
+def take_choice(talk: Talk, understood: Understood) -> bool:
+    """Read which it is into the wish in hand. False: it is none of them, and the wish is gone."""
+    intents = [intent for intent, _ in talk.conversation.unsure]
+    said = _chosen(talk, [talk.say(f"choice.{intent}") for intent in intents])
+    chosen = None if said is None else intents[said]
+    if said is None and not _nothing(talk):
+        # In other words, which may say it better than the first ones did.
+        again = [one.intent for one in real(understood.requests) if one.intent in intents]
+        chosen = again[0] if len(set(again)) == 1 else None
+    if chosen is None:
+        talk.change(wishes=talk.conversation.wishes[1:])
+        return False
+    talk.change(unclear=0)
+    wish = talk.wish
+    talk.conversation = talk.conversation.with_wish(
+        Wish(chosen, wish.text, wish.key, wish.number, wish.slots)
+    )
+    numbers = reading.order_numbers(talk.text)
+    if numbers:
+        talk.put(order_number=numbers[0])
+    return True
+
+
+def declined(talk: Talk) -> bool:
+    """Whether the customer said that it is none of what was offered, and no more."""
+    return _nothing(talk)
+
+
+def take_page(talk: Talk, understood: Understood) -> bool:
+    """Read which page it is. False: the message is about something else."""
+    pages = offered(talk)
+    said = _chosen(talk, [page.title for page in pages])
+    if said is not None:
+        talk.put(page=pages[said].document)
+        return True
+    if _nothing(talk):
+        talk.put(page=NONE)
+        return True
+    return False
+
+
+def _chosen(talk: Talk, names: Sequence[str]) -> int | None:
+    """The place of the one that a message names by its words, its number or its place."""
+    if (number := _NUMBER.fullmatch(talk.text)) and int(number[1]) <= len(names):
+        return int(number[1]) - 1
+    if _same(talk.text, _else(talk)):
+        return None
+    exact = [place for place, name in enumerate(names) if _same(talk.text, name)]
+    if exact:
+        return exact[0]
+    named = reading.chosen(talk.text, names)
+    return None if named is None else list(names).index(named)
+
+
+def _same(one: str, other: str) -> bool:
+    said, named = (re.sub(r"\W+", " ", text).strip().casefold() for text in (one, other))
+    return said == named
+
+
+def _else(talk: Talk) -> str:
+    return talk.say("form.else")
+
+
+def _nothing(talk: Talk) -> bool:
+    if _same(talk.text, _else(talk)) or _NONE.fullmatch(talk.text):
+        return True
+    return tone.consents(talk.text) is False and len(talk.text.split()) <= 5
