@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,15 @@ class Figure(NamedTuple):
     title: str
     share: bool = True
     of_teacher: bool = True
+
+
+@runtime_checkable
+class JudgesLabels(Protocol):
+    """A task whose answers hold a label of the text beside other things, which alone may be what
+    must be right."""
+
+    def label_is_right(self, gold: str | None, named: str) -> bool:
+        """Whether the label of the text is right, whatever else the answer says."""
 
 
 class Task(Protocol):

@@ -19,11 +19,15 @@ from attar.evaluate.handover import (
     design_handover,
     fit_distance,
     fit_temperature,
+    judged,
 )
 from attar.metrics import softmax
+from attar.predictions import Prediction
 from attar.recipe import ClaimSpec
 from attar.runtime.distance import NearestLabel, read_distance, write_distance
 from attar.tasks import TASKS
+from attar.tasks.annotations import Span, name_of
+from attar.tasks.extract import EXTRACT
 from attar.types import Row
 
 CLASSIFY = TASKS.get("classify")
@@ -119,6 +123,15 @@ def test_without_claims_it_is_youden_or_always() -> None:
     assert found.value == 0.5
     assert found.certified is None
     assert certify_threshold(design, acceptance, inside | True, inside, []).value is None
+
+
+def test_claims_about_labels_count_labels_alone() -> None:
+    rows = [Row("a b", name_of("go", [Span(0, 1, "x")])), Row("a b", name_of("end", []))]
+    answers = [Prediction(name_of("go", []), 0.9), Prediction(name_of("go", []), 0.9)]
+    label = ClaimSpec("label_error_when_answering", at_most=0.05)
+    assert judged(EXTRACT, rows, answers, [label]).tolist() == [True, False]
+    assert judged(EXTRACT, rows, answers, [label, ERROR]).tolist() == [False, False]
+    assert judged(EXTRACT, rows, answers, []).tolist() == [False, False]
 
 
 @settings(deadline=None, max_examples=20)

@@ -178,3 +178,21 @@ def test_recall_and_precision_of_a_label_count_its_spans() -> None:
     assert (precision.rows, precision.value) == (3, pytest.approx(2 / 3))
     assert recall.groups is not None and recall.groups.tolist() == [0, 0, 1]
     assert found["recall of time"].value == found["precision of time"].value == 0
+
+
+def test_the_label_alone_may_decide_whether_to_answer() -> None:
+    """Spans that are hardly seen make the whole unlikely; of the label the model is sure."""
+    found = outputs(ROWS)
+    found["logits"][:, 1:, 2:] /= 8.0
+    by_label = manifest(acceptance="label", threshold=0.9)
+    assert not any(a.abstained for a in EXTRACT.decode(found, by_label))
+    assert all(a.abstained for a in EXTRACT.decode(found, manifest(threshold=0.9)))
+    answers = EXTRACT.decode(found, by_label)
+    sure = [a.text_score for a in answers if isinstance(a, Extraction)]
+    assert EXTRACT.acceptance(found, by_label).tolist() == pytest.approx(sure)
+    gold = [row(ROWS[0].text, "go"), row(ROWS[1].text, "end"), ROWS[2]]
+    evidence = EXTRACT.evidence(gold, answers, None, None)
+    errors = evidence["label_error_when_answering"]
+    assert isinstance(errors, Proportion)
+    assert errors.value == pytest.approx(1 / 3)
+    assert evidence["error_when_answering"].value == pytest.approx(2 / 3)

@@ -33,7 +33,7 @@ from attar.metrics import expected_calibration_error
 from attar.predictions import Prediction
 from attar.runtime.predictor import Predictor
 from attar.tasks.annotations import annotation_in
-from attar.types import Answerer, Progress, Row, Silent, Task
+from attar.types import Answerer, JudgesLabels, Progress, Row, Silent, Task
 
 SHOWN_ROWS = 12  # wrong answers and discordant rows that the bundle carries
 SHOWN_PAIRS = 15
@@ -93,7 +93,13 @@ class Examination:
     def curve(self, threshold: float | None) -> list[dict[str, float | None]]:
         if self.grades is not None:
             return []
-        return curve(self.acceptance, self.inside, self.right, threshold)
+        right = self.right
+        by_label = self.predictor.manifest["task_settings"].get("acceptance") == "label"
+        if by_label and isinstance(self.task, JudgesLabels):
+            is_right = self.task.label_is_right
+            pairs = zip(self.answers, self.rows, strict=True)
+            right = np.array([is_right(row.label, a.label) for a, row in pairs], bool)
+        return curve(self.acceptance, self.inside, right, threshold)
 
     def sections(self) -> dict[str, Any]:
         """The parts of the report that help to read the figures. Where answers are not right or

@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 
 from attar.evaluate.statistics import binomial_p_value, fixed_sequence
 from attar.metrics import auroc, youden_threshold
+from attar.predictions import Prediction
 from attar.recipe import ClaimSpec
-from attar.types import Outputs, Row, Task
+from attar.types import JudgesLabels, Outputs, Row, Task
 
-#: Claims that a threshold can serve; both are "at most" claims.
-ERROR_CLAIMS = ("error_when_answering", "oos_acceptance")
+LABEL_ERROR = "label_error_when_answering"
+#: Claims that a threshold can serve; all are "at most" claims.
+ERROR_CLAIMS = ("error_when_answering", LABEL_ERROR, "oos_acceptance")
 THRESHOLDS = 100
 #: Another score must part the rows so much better than the probability, which costs no bytes.
 WORTH_IT = 0.005
@@ -61,6 +63,23 @@ def error_claims(claims: Sequence[ClaimSpec]) -> list[ClaimSpec]:
     return [c for c in claims if c.metric in ERROR_CLAIMS and c.at_most is not None]
 
 
+def about_labels(claims: Sequence[ClaimSpec]) -> bool:
+    """Whether the error claims ask that the label of the text is right, and no more."""
+    asked = {claim.metric for claim in error_claims(claims)}
+    return LABEL_ERROR in asked and "error_when_answering" not in asked
+
+
+def judged(
+    task: Task, rows: Sequence[Row], answers: Sequence[Prediction], claims: Sequence[ClaimSpec]
+) -> NDArray[np.bool_]:
+    """Which answers are right as the error claims mean it, (rows,). An answer that is right as a
+    whole has the right label: where claims ask for both, the whole counts."""
+    right = task.is_right
+    if about_labels(claims) and isinstance(task, JudgesLabels):
+        right = task.label_is_right
+    return np.array([right(row.label, a.label) for a, row in zip(answers, rows, strict=True)], bool)
+
+
 def design_handover(
     task: Task,
     outputs: Outputs,
@@ -85,9 +104,7 @@ def design_handover(
     settings |= tuned
     answers = task.decode(outputs, {"task_settings": settings})
     inside = np.array([row.label != settings["out_of_scope"] for row in rows])
-    right = np.array(
-        [task.is_right(row.label, a.label) for a, row in zip(answers, rows, strict=True)]
-    )
+    right = judged(task, rows, answers, claims)
     scores = {
         kind: task.acceptance(outputs, {"task_settings": {**settings, "acceptance": kind}})
         for kind in kinds

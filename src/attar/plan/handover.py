@@ -19,10 +19,12 @@ from attar.evaluate.bounds import one_row_a_group
 from attar.evaluate.handover import (
     Design,
     Threshold,
+    about_labels,
     certify_threshold,
     design_handover,
     error_claims,
     fit_distance,
+    judged,
 )
 from attar.passes import Artifact, Context
 from attar.passes.distill_vectors import document_vectors
@@ -91,14 +93,11 @@ def draft_with_threshold(
         if step == 2:
             rows, outputs = rows[1::2], _every(outputs, 2, first=1)
     answers = context.task.decode(outputs, {"task_settings": settings})
-    is_right = context.task.is_right
     threshold = certify_threshold(
         design,
         context.task.acceptance(outputs, {"task_settings": settings}),
         _inside(rows, context),
-        np.array(
-            [is_right(row.label, a.label) for a, row in zip(answers, rows, strict=True)], bool
-        ),
+        judged(context.task, rows, answers, claims),
         claims,
     )
     settings["threshold"] = threshold.value
@@ -120,7 +119,7 @@ def _design(
     rows = design_rows(trial_context)
     predictor = Predictor(trial)
     outputs = predictor.outputs([row.text for row in rows])
-    kinds = ["probability"]
+    kinds = ["label" if about_labels(claims) else "probability"]
     asked_for = error_claims(claims) or not _inside(rows, context).all()
     if asked_for and "energy" in context.task.acceptances:
         kinds.append("energy")

@@ -74,10 +74,10 @@ class Extract:
     gold_kind: GoldKind = "spans"
     reads: Reads = "words"
     capabilities: tuple[str, ...] = ("spans", "embed")
-    acceptances: tuple[str, ...] = ("probability",)
+    acceptances: tuple[str, ...] = ("probability", "label")
     claim_metrics: tuple[str, ...] = (
         *("span_f1", "accuracy", "exact", "recall", "precision", "retained"),
-        *("error_when_answering", "handover"),
+        *("error_when_answering", "label_error_when_answering", "handover"),
     )
     figures: tuple[Figure, ...] = (
         Figure("calls", "exactly the gold calls"),
@@ -135,6 +135,10 @@ class Extract:
 
     def is_right(self, gold: str | None, named: str) -> bool:
         return gold == named
+
+    def label_is_right(self, gold: str | None, named: str) -> bool:
+        """With functions: whether the right ones are called, whatever their arguments."""
+        return annotation_in(gold).label == annotation_in(named).label
 
     def confused(self, gold: str | None, named: str) -> Sequence[tuple[str | None, str]]:
         """Labels of the whole text, and those of spans; NOTHING where one side has no span."""
@@ -254,6 +258,7 @@ class Extract:
             )
         order = np.argsort(-of_text, axis=1, kind="stable")[:, : SHOWN_ALTERNATIVES + 1].tolist()
         answers: list[Prediction] = []
+        sure = best if settings.get("acceptance") == "label" else spans_p + best
         for i, score in enumerate(np.exp(spans_p + best).tolist()):
             ranked = [Alternative(labels[j], float(np.exp(of_text[i, j]))) for j in order[i]]
             of_the_text = ranked[0].label if ranked else None
@@ -263,7 +268,7 @@ class Extract:
             answer = Extraction(
                 label=name_of(of_the_text, [span[:3] for span in spans[i]]),
                 score=score,
-                abstained=threshold is not None and score < threshold,
+                abstained=threshold is not None and float(np.exp(sure[i])) < threshold,
                 alternatives=tuple(ranked if parts else ranked[1:]),
                 text_label=of_the_text,
                 text_score=None if of_the_text is None else float(np.exp(best[i])),
@@ -275,9 +280,11 @@ class Extract:
         return answers
 
     def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> Floats:
-        """How likely exactly this label and these spans are, were the words independent; 0 where
-        they come to a call that no function takes."""
+        """How likely exactly this label and these spans are, were the words independent, or with
+        "label" how likely the label is; 0 where they come to a call that no function takes."""
         answers = self.decode(outputs, _always(manifest))
+        if manifest["task_settings"].get("acceptance") == "label":
+            return np.array([0.0 if a.abstained else label_score(a) for a in answers])
         return np.array([0.0 if a.abstained else a.score for a in answers])
 
     def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
@@ -374,6 +381,7 @@ class Extract:
         labeled, label_right = labels_right(rows, answers)
         if labeled.any():
             evidence["accuracy"] = share(label_right, labeled)
+            evidence["label_error_when_answering"] = share(~label_right, labeled & answered)
         if teacher is not None:
             theirs = [t == row.label for t, row in zip(teacher, rows, strict=True)]
             evidence["retained"] = Difference(right, np.array(theirs, bool), groups)
@@ -412,6 +420,12 @@ class Extract:
         )
         asked = log_softmax(warm[:, 0, labels + tags :])
         return log_softmax(warm[:, 0, :labels]), of_words, of_calls, asked
+
+
+def label_score(answer: Prediction) -> float:
+    """How likely the label of the text is by itself; the whole answer where it has none."""
+    known = answer.text_score if isinstance(answer, Extraction) else None
+    return answer.score if known is None else known
 
 
 def _always(manifest: Mapping[str, Any]) -> dict[str, Any]:

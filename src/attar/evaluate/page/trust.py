@@ -35,6 +35,7 @@ _CERTIFIED = {
     False: "No threshold could be certified: the calibrate rows do not guarantee the error claims.",
     None: "No claim is made about errors when answering, so nothing is certified here.",
 }
+_OF_LABELS = ("error", "label_error_when_answering", "share with a wrong label, of those answered")
 _RISKS = (
     ("error", "error_when_answering", "share wrong of those answered", "wrong"),
     ("oos_accepted", "oos_acceptance", "share of out-of-scope rows accepted", "accepted"),
@@ -113,7 +114,10 @@ def handover(report: Mapping[str, Any]) -> Html:
     if threshold is None:
         marked = next((p for p in points if p["answered"] == 1), None)
     drawn = []
-    for key, metric, title, verb in _RISKS:
+    risks = _RISKS
+    if found.get("acceptance") == "label":
+        risks = ((*_OF_LABELS, "wrong"), *_RISKS[1:])
+    for key, metric, title, verb in risks:
         usable = [point for point in points if point.get(key) is not None]
         bounds = _bounds(report, metric)
         if usable:
@@ -122,7 +126,7 @@ def handover(report: Mapping[str, Any]) -> Html:
             drawn.append(
                 figure(plots.risk_coverage(usable, key, title, point, (mark, verb), bounds))
             )
-    asked = any(_bounds(report, metric) for _, metric, _, _ in _RISKS)
+    asked = any(_bounds(report, metric) for _, metric, _, _ in risks)
     stands = _CERTIFIED[certified] if certified is not None or not asked else ""
     note = "Only the marked point was tested; the rest of a curve is a description."
     return join(
