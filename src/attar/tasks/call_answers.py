@@ -22,7 +22,7 @@ from attar.predictions import Call, Extraction, FoundSpan, Prediction
 from attar.tasks.annotations import annotation_in, name_of
 from attar.tasks.calling import MAX_CALLS, Filled, alike, check_template, filled, template_in
 from attar.tasks.functions import Functions, known_functions
-from attar.tasks.layers import Floats, asked_by_text, found_in
+from attar.tasks.layers import Floats, asked_by_text, found_in, said_by_words
 from attar.tasks.normalize import need_extra
 from attar.tasks.segments import owners_of
 from attar.tasks.shared import f1_of, groups_of, ratio
@@ -59,16 +59,20 @@ def asked_for(
     fall into. Log-probabilities of each call alone (batch, labels), the parts of each text that ask
     for a call, and the log-probability of these (batch,).
 
-    The text's own place decides between them: it is read as a classifier reads, which finds the
-    call of a text far more often than its words, one by one, agree on it (docs/experiments.md).
+    The text's own place is read as a classifier reads, and finds the call of a text far more often
+    than its words, one by one, agree on it (docs/experiments.md). Both say the same thing, so that
+    their probabilities are no product but a geometric mean.
     """
     nothing, alone, several = asked_by_text(asked)
+    of_no_word, of_each_word = said_by_words(of_calls)
+    nothing, alone = (nothing + of_no_word) / 2, (alone + of_each_word) / 2
     segments, segments_p = found_in(of_calls, words, labels, alike=True)
     best, parts = np.maximum(nothing, alone.max(axis=1)), []
     for i, of_words in enumerate(segments):
-        if several[i] > best[i] and len(of_words) > 1:
+        together_p = (several[i] + segments_p[i]) / 2
+        if together_p > best[i] and len(of_words) > 1:
             parts.append(of_words)
-            best[i] = several[i] + segments_p[i]
+            best[i] = together_p
         elif nothing[i] >= alone[i].max():
             parts.append(())
         else:

@@ -53,6 +53,16 @@ def asked_by_text(log_p: Floats) -> tuple[Floats, Floats, Floats]:
     return log_p[:, 0], log_p[:, 2::2], several
 
 
+def said_by_words(log_p: Floats) -> tuple[Floats, Floats]:
+    """What the words of texts say on average of a text as a whole, from the layer of calls
+    (batch, words, tags): that it asks for nothing (batch,), or for each call (batch, labels)."""
+    read = np.isfinite(log_p[..., -1:])
+    many = np.maximum(read.sum(axis=1), 1)
+    known = np.where(read, log_p, 0.0)
+    calls = np.where(read, np.logaddexp(known[..., 1::2], known[..., 2::2]), 0.0)
+    return known[..., 0].sum(axis=1) / many[:, 0], calls.sum(axis=1) / many
+
+
 def found_in(
     log_p: Floats,
     words: Sequence[Sequence[Sequence[int]]],
