@@ -99,6 +99,7 @@ def test_combinations_that_train_never_shows() -> None:
     assert columns[3:] == (
         "call: O",
         *(f"call: {tag}-{label}" for label in LABELS for tag in "BI"),
+        "several calls",
     )
     text = "stop fan, start lamp and stop pump"
     new = row(text, [STOP, START, STOP], "fan", "lamp", "pump")
@@ -141,7 +142,7 @@ def test_scores_of_words_that_say_the_same() -> None:
         (alone,) = decoded([rows[i]], columns, sure=2.0)
         assert alone.score == pytest.approx(answer.score)
         spans_p = (np.exp(2) / (np.exp(2) + 2 * np.exp(-2))) ** len(words_of(texts[i]))
-        text_p = np.exp(2) / (np.exp(2) + 2 * np.exp(-2))
+        text_p = np.exp(2) / (np.exp(2) + 3 * np.exp(-2))  # several is one more
         either = np.exp(2) + np.exp(-2) if "stop" in texts[i] else np.exp(2)  # B or I
         calls_p = np.sqrt(text_p * either / (np.exp(2) + 2 * np.exp(-2)))
         assert answer.score == pytest.approx(spans_p * calls_p)
@@ -154,7 +155,7 @@ def test_the_text_itself_says_what_it_asks_for() -> None:
     of = {
         name: columns.index(f"call: {name}")
         for name in ("O", *(f"{t}-{one}" for t in "BI" for one in LABELS))
-    }
+    } | {"several": columns.index("several calls")}
 
     def answered(by_text: str) -> Extraction:
         logits = np.full((1, 4, len(columns)), -9.0, np.float32)
@@ -172,13 +173,14 @@ def test_the_text_itself_says_what_it_asks_for() -> None:
     assert alone.named == ("start()",)
     assert alone.calls and alone.calls[0].score == pytest.approx(alone.text_score, abs=1e-6)
     assert [one.label for one in alone.alternatives] == [LABELS[1]]
-    assert answered(f"B-{LABELS[0]}").named == ("stop()", "start()")
+    assert answered("several").named == ("stop()", "start()")
 
 
 def test_too_many_calls_abstain() -> None:
     columns = TASK.targets([row("stop fan", [STOP], "fan")], None)
     logits = np.full((1, 1 + 20, len(columns)), -9.0, np.float32)
-    logits[0, 1:, 0] = logits[0, :, columns.index(f"call: B-{LABELS[1]}")] = 9.0
+    logits[0, 1:, 0] = logits[0, 1:, columns.index(f"call: B-{LABELS[1]}")] = 9.0
+    logits[0, 0, columns.index("several calls")] = 9.0
     given = {"logits": logits, **TASK.beside(["stop " * 20])}
     (answer,) = TASK.decode(given, {"task_settings": TASK.settings(columns, None)})
     assert answer.abstained

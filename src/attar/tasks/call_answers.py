@@ -63,13 +63,13 @@ def asked_for(
     than its words, one by one, agree on it (docs/experiments.md). Both say the same thing, so that
     their probabilities are no product but a geometric mean.
     """
-    nothing, alone, several = asked_by_text(asked)
+    nothing, alone, several = asked_by_text(asked, len(labels))
     of_no_word, of_each_word = said_by_words(of_calls)
     nothing, alone = (nothing + of_no_word) / 2, (alone + of_each_word) / 2
     segments, segments_p = found_in(of_calls, words, labels, alike=True)
     best, parts = np.maximum(nothing, alone.max(axis=1)), []
     for i, of_words in enumerate(segments):
-        together_p = (several[i] + segments_p[i]) / 2
+        together_p = segments_p[i] if several is None else (several[i] + segments_p[i]) / 2
         if together_p > best[i] and len(of_words) > 1:
             parts.append(of_words)
             best[i] = together_p

@@ -45,6 +45,7 @@ from attar.tasks.functions import Functions
 from attar.tasks.layers import (
     OF_CALLS,
     OF_TEXT,
+    SEVERAL,
     Floats,
     found_in,
     labels_of_columns,
@@ -167,7 +168,8 @@ class Extract:
         of_spans = sorted({span.label for a in annotations for span in a.spans})
         if self.functions is not None:
             of_calls = sorted({part for a in annotations for part in parts_in(a.label)})
-            return (*tags_for(of_spans), *(OF_CALLS + tag for tag in tags_for(of_calls)))
+            calls = (OF_CALLS + tag for tag in tags_for(of_calls))
+            return (*tags_for(of_spans), *calls, SEVERAL)
         of_texts = sorted({a.label for a in annotations if a.label is not None})
         if not of_spans:
             raise DataError("no row has a span; there is nothing to extract")
@@ -208,7 +210,7 @@ class Extract:
         of_texts, of_spans = labels_of_columns(targets)
         tools = [dict(function.source) for function in (self.functions or {}).values()]
         return {
-            **({"functions": tools} if tools else {}),
+            **({"functions": tools, "several": SEVERAL in targets} if tools else {}),
             "acceptance": acceptance,
             "labels": of_texts,
             "span_labels": of_spans,
@@ -296,14 +298,15 @@ class Extract:
         tags = tags_for(settings["span_labels"])
         names = (*(OF_TEXT + label for label in labels), *tags)
         if settings.get("functions") is not None:
-            names = (*tags, *(OF_CALLS + tag for tag in tags_for(labels)))
+            names = (*tags, *(OF_CALLS + tag for tag in tags_for(labels)), SEVERAL)
         gold = self.gold(rows, names)
         width = of_text.shape[1]
         total, layers = 0.0, [(of_words, gold, width)]
         if gold.ndim == 3:
             layers = [(of_words, gold[..., 0], 0), (of_calls, gold[..., 1], len(tags))]
-            known = np.flatnonzero(gold[:, 0, 1] >= 0)
-            total -= float(asked[known, gold[known, 0, 1] - len(tags)].sum())
+            column = gold[:, 0, 1] - len(tags)
+            known = np.flatnonzero((column >= 0) & (column < asked.shape[1]))
+            total -= float(asked[known, column[known]].sum())
         else:
             known = np.flatnonzero(gold[:, 0] >= 0)
             total -= float(of_text[known, gold[known, 0]].sum())
@@ -401,7 +404,7 @@ class Extract:
         labels, tags = len(settings["labels"]), 1 + 2 * len(settings["span_labels"])
         calls = 0
         if settings.get("functions") is not None:
-            labels, calls = 0, 1 + 2 * labels
+            labels, calls = 0, 1 + 2 * labels + bool(settings.get("several"))
         logits, words = outputs.get("logits"), outputs.get("words")
         if logits is None or logits.ndim != 3 or logits.shape[2] != labels + tags + calls:
             shape = None if logits is None else logits.shape
@@ -414,9 +417,10 @@ class Extract:
         warm = logits.astype(np.float64) / settings["temperature"]
         if not np.isfinite(warm[:, 0]).all():
             raise BundleError("the model's output 'logits' holds values that are not numbers")
+        end = labels + tags + calls - bool(settings.get("several"))  # no word has that one
         of_words, of_calls = (
             with_unread(log_softmax(layer))
-            for layer in np.split(warm[:, 1:, labels:], [tags], axis=2)
+            for layer in np.split(warm[:, 1:, labels:end], [tags], axis=2)
         )
         asked = log_softmax(warm[:, 0, labels + tags :])
         return log_softmax(warm[:, 0, :labels]), of_words, of_calls, asked

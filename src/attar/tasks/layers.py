@@ -16,6 +16,7 @@ from attar.tasks.tagging import begin, likeliest, spans_of
 
 OF_TEXT = "text: "  # before the label of a whole text, in the name of its column
 OF_CALLS = "call: "  # before a tag of the layer of calls
+SEVERAL = "several calls"  # of a text; no word has it
 OUTSIDE, BEGIN, INSIDE = "O", "B-", "I-"
 Floats = NDArray[np.float64]
 
@@ -35,22 +36,25 @@ def labels_of_columns(targets: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def of_whole_text(parts: Sequence[str], index: Mapping[str, int], after: int) -> int:
     """The column that says what a text as a whole asks for, in the layer of calls, which begins
-    `after` others: O for nothing, I of a call for that alone, B of one for several of which it is
-    the first. -1 where the call is none of `index`."""
+    `after` others: O for nothing, I of its only call, the last one for several. -1 where the call
+    is none of `index`.
+
+    A text's place is the mean of its words', also in what it learns. I of a call is what its words
+    have, so that all learn the same; B spread into every word (docs/experiments.md).
+    """
     if not parts:
         return after
-    if parts[0] not in index:
-        return -1
-    return after + begin(index[parts[0]]) + (len(parts) == 1)
+    if len(parts) > 1:
+        return after + 1 + 2 * len(index)
+    return after + begin(index[parts[0]]) + 1 if parts[0] in index else -1
 
 
-def asked_by_text(log_p: Floats) -> tuple[Floats, Floats, Floats]:
+def asked_by_text(log_p: Floats, labels: int) -> tuple[Floats, Floats, Floats | None]:
     """What texts as wholes ask for, from their own place in the layer of calls (batch, tags), as
-    log-probabilities: nothing (batch,), each call alone (batch, labels), several (batch,)."""
-    most = log_p[:, 1::2].max(axis=1, initial=-np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        several = most + np.log(np.exp(log_p[:, 1::2] - most[:, None]).sum(axis=1))
-    return log_p[:, 0], log_p[:, 2::2], several
+    log-probabilities: nothing (batch,), each call alone (batch, labels), and several (batch,), None
+    for a model that has no such column."""
+    several = log_p[:, -1] if log_p.shape[1] > 1 + 2 * labels else None
+    return log_p[:, 0], log_p[:, 2 : 2 + 2 * labels : 2], several
 
 
 def said_by_words(log_p: Floats) -> tuple[Floats, Floats]:
