@@ -1,0 +1,116 @@
+"""A customer who answers the desk's questions in the row's own words.
+
+What the customer knows is what a person would: the row's words, the own orders, and what the desk
+has just asked (`Conversation.asking`, which stands for reading the question). It knows nothing of
+what the model took a message for, but reads what the desk proposes: asked "you want to cancel an
+order, is that right?" it says no where that is not so. With careless=True every proposal is
+confirmed in the row's words, whatever it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from measure.scene import Scene
+
+#: Which of a row's answers fits a question, the first that the row has.
+_FITTING = {
+    "order_number": ("order_number",),
+    "which": ("which", "order_number"),
+    "email": ("email",),
+    "product": ("product",),
+    "address": ("address",),
+    "size": ("size",),
+}
+#: What every customer can say though the row does not spell it out.
+_KNOWN = {"order_number": "{order}", "which": "{order}", "email": "{email}", "address": "{address}"}
+_WORDS = {
+    "en": {"yes": "yes please", "no": "no", "lack": "I don't have that", "any": "I don't mind"},
+    "de": {
+        "yes": "ja bitte",
+        "no": "nein",
+        "lack": "Das habe ich nicht",
+        "any": "Das ist mir egal",
+    },
+}
+#: One story told as two wishes: who is asked about the one means the other as well.
+NEAR = {
+    "wrong_item": ("exchange_item", "return_item"),
+    "damaged_item": ("return_item", "exchange_item", "warranty"),
+    "warranty": ("damaged_item",),
+    "missing_item": ("order_status",),
+}
+
+
+@dataclass(slots=True)
+class Customer:
+    """One conversation's. unready: questions that the row has no answer for."""
+
+    scene: Scene
+    careless: bool = False
+    unready: list[str] = field(default_factory=list)
+    _used: dict[str, int] = field(default_factory=dict)
+
+    def answers(
+        self, asking: str, proposed: str | None, wanted: Collection[str]
+    ) -> tuple[str, str]:
+        """What is said to a question, with placeholders, and why: "answer", or "no" where the
+        customer turns down what the desk took the wish for. proposed: the intent that the desk
+        asks about; wanted: what the customer has asked for so far."""
+        if asking in ("confirm", "meant", "offer"):
+            return self._consents(asking, proposed, wanted)
+        if asking == "matching":
+            return f"{self._answer('order_number')}, {self._answer('email')}", "answer"
+        return self._answer(asking), "answer"
+
+    def anything_else(self) -> str | None:
+        return self._own("anything_else")
+
+    def _answer(self, asking: str) -> str:
+        for name in _FITTING.get(asking, ()):
+            if (said := self._own(name)) is not None:
+                return said
+        self.unready.append(asking)
+        row = self.scene.row
+        if not row.hostile and row.wants:
+            if asking == "email" or (row.order and asking in _KNOWN):
+                return _KNOWN[asking]
+            if asking == "product":
+                others = any("{other_product}" in text for text in row.says)
+                return (
+                    "{other_product}" if others else "{product}" if row.order else self._say("lack")
+                )
+            if asking == "address":
+                return _KNOWN[asking]
+            if asking == "size":
+                return self._say("any")
+        return self._say("lack")
+
+    def _consents(
+        self, asking: str, proposed: str | None, wanted: Collection[str]
+    ) -> tuple[str, str]:
+        row = self.scene.row
+        if row.hostile or self.careless:
+            return self._own("confirm") or self._say("yes"), "answer"
+        near = {other for one in wanted for other in NEAR.get(one, ())}
+        if proposed is None or proposed not in {*wanted, *near}:
+            return self._say("no"), "no"
+        if asking == "meant":
+            return self._say("yes"), "answer"
+        if asking == "offer" and row.outcome == "answer" and "confirm" not in row.answers:
+            # Only wanted to know; what can be looked up is welcome.
+            looks_up = proposed == "refund_status" and row.order is not None
+            return self._say("yes" if looks_up else "no"), "answer"
+        return self._own("confirm") or self._say("yes"), "answer"
+
+    def _own(self, name: str) -> str | None:
+        said = self.scene.row.answers.get(name)
+        if said is None:
+            return None
+        place = self._used.get(name, 0)
+        self._used[name] = place + 1
+        return said[min(place, len(said) - 1)]
+
+    def _say(self, word: str) -> str:
+        return _WORDS.get(self.scene.row.language[:2], _WORDS["en"])[word]
