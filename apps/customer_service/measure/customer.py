@@ -2,9 +2,10 @@
 
 What the customer knows is what a person would: the row's words, the own orders, and what the desk
 has just asked (`Conversation.asking`, which stands for reading the question). It knows nothing of
-what the model took a message for, but reads what the desk proposes: asked "you want to cancel an
-order, is that right?" it says no where that is not so. With careless=True every proposal is
-confirmed in the row's words, whatever it is.
+what the model took a message for, but reads what the desk proposes (`measure.reading`): what it
+did not ask for gets a no, and a proposal with another address, size or number than it has said is
+put right once ("no, 7 Long Row …"). With careless=True, and where the customer is hostile, every
+proposal is confirmed in the row's words, whatever it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from measure.reading import correction, other_order
 from measure.scene import Scene
 
 #: Which of a row's answers fits a question, the first that the row has.
@@ -34,13 +36,6 @@ _WORDS = {
         "any": "Das ist mir egal",
     },
 }
-#: One story told as two wishes: who is asked about the one means the other as well.
-NEAR = {
-    "wrong_item": ("exchange_item", "return_item"),
-    "damaged_item": ("return_item", "exchange_item", "warranty"),
-    "warranty": ("damaged_item",),
-    "missing_item": ("order_status",),
-}
 
 
 @dataclass(slots=True)
@@ -51,18 +46,36 @@ class Customer:
     careless: bool = False
     unready: list[str] = field(default_factory=list)
     _used: dict[str, int] = field(default_factory=dict)
+    _last: str | None = None
+    _corrected: int = 0
 
     def answers(
-        self, asking: str, proposed: str | None, wanted: Collection[str]
+        self, asking: str, proposed: str | None, wanted: Collection[str], question: str = ""
     ) -> tuple[str, str]:
         """What is said to a question, with placeholders, and why: "answer", or "no" where the
         customer turns down what the desk took the wish for. proposed: the intent that the desk
-        asks about; wanted: what the customer has asked for so far."""
+        asks about; wanted: what the customer has asked for so far; question: in
+        the desk's words."""
         if asking in ("confirm", "meant", "offer"):
+            if asking == "confirm" and not (self.careless or self.scene.row.hostile):
+                if other_order(self.scene, proposed, question):
+                    return self._say("no"), "no"
+                if (meant := correction(self.scene, proposed, question)) is not None:
+                    # Who is not listened to lets it be.
+                    self._corrected += 1
+                    more = f", {meant}" if self._corrected == 1 else ""
+                    return f"{self._say('no')}{more}", "answer" if more else "no"
             return self._consents(asking, proposed, wanted)
         if asking == "matching":
             return f"{self._answer('order_number')}, {self._answer('email')}", "answer"
         return self._answer(asking), "answer"
+
+    def goes_on(self) -> str | None:
+        """The rest of an answer that was begun ("one moment …"), which is said unasked."""
+        last, self._last = self._last, None
+        if last is None or self._used[last] >= len(self.scene.row.answers[last]):
+            return None
+        return self._own(last)
 
     def anything_else(self) -> str | None:
         return self._own("anything_else")
@@ -93,8 +106,7 @@ class Customer:
         row = self.scene.row
         if row.hostile or self.careless:
             return self._own("confirm") or self._say("yes"), "answer"
-        near = {other for one in wanted for other in NEAR.get(one, ())}
-        if proposed is None or proposed not in {*wanted, *near}:
+        if proposed is None or proposed not in wanted:
             return self._say("no"), "no"
         if asking == "meant":
             return self._say("yes"), "answer"
@@ -110,6 +122,7 @@ class Customer:
             return None
         place = self._used.get(name, 0)
         self._used[name] = place + 1
+        self._last = name
         return said[min(place, len(said) - 1)]
 
     def _say(self, word: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from desk.shop import Shop, schema
+from measure.orders import Line
 from measure.scene import Scene
-from measure.variations import Made, right
+from measure.variations import Made, Variation, right
 
 #: Deeds that settle a request, by its intent.
 ACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -86,9 +87,15 @@ def _deed(row: schema.Action) -> Deed:
     return Deed(row.name, row.customer, arguments, row.outcome, facts)
 
 
-def fault_of(deed: Deed, intent: str, scene: Scene, numbers: Collection[str]) -> str | None:
+def fault_of(
+    deed: Deed,
+    intent: str,
+    scene: Scene,
+    numbers: Collection[str],
+    variation: Variation | None = None,
+) -> str | None:
     """What is wrong with a deed that was done for a request; None where all is right. numbers: of
-    the orders that the request may be about."""
+    the orders that the request may be about; variation: what the customer has said of the item."""
     if not _right_customer(deed, scene):
         return "wrong order"
     if deed.name not in _OF_CUSTOMER:
@@ -98,7 +105,7 @@ def fault_of(deed: Deed, intent: str, scene: Scene, numbers: Collection[str]) ->
             return "wrong order"
     if intent == "change_address" and not _same_address(deed, scene):
         return "wrong item"
-    if not _right_items(deed, scene):
+    if not _right_items(deed, scene, variation):
         return "wrong item"
     return None
 
@@ -115,17 +122,15 @@ def _same_address(deed: Deed, scene: Scene) -> bool:
     return meant in given
 
 
-def _right_items(deed: Deed, scene: Scene) -> bool:
+def _right_items(deed: Deed, scene: Scene, variation: Variation | None) -> bool:
     """Where the row's words name the item, it must be that one, changed as they say."""
     if deed.name == "add_item":
         return deed.facts.get("product") == scene.fill["other_product"]
     line, named = scene.line, any("{product}" in text for text in scene.row.texts)
-    about_other = scene.other is not None and deed.number == scene.other.number
-    if about_other and len(scene.other.lines) == 1 if scene.other else False:
-        assert scene.other is not None
+    if scene.other is not None and deed.number == scene.other.number:
+        if len(scene.other.lines) > 1:
+            return True  # the row's words do not say which
         line, named = scene.other.lines[0], True
-    elif about_other:
-        return True
     if deed.name == "start_return":
         skus = deed.arguments[1:-3]
         return not skus or not named or skus == (line.now.sku,)
@@ -135,12 +140,13 @@ def _right_items(deed: Deed, scene: Scene) -> bool:
     if deed.name == "claim_warranty":
         return not named or deed.arguments[1] == line.now.sku
     if deed.name in ("start_exchange", "change_item"):
-        return (not named or deed.arguments[1] == line.now.sku) and _right_change(deed, scene, line)
+        if named and deed.arguments[1] != line.now.sku:
+            return False
+        return _right_change(deed, variation, line)
     return True
 
 
-def _right_change(deed: Deed, scene: Scene, line: Any) -> bool:
-    want = scene.variation
+def _right_change(deed: Deed, want: Variation | None, line: Line) -> bool:
     if want is None or deed.arguments[1] != line.now.sku:
         return True
     if want.count is not None:

@@ -1,4 +1,4 @@
-"""Opens the desk that is measured: the real one with its bundles, or an oracle in its model's place.
+"""Opens the desk that is measured: the real one with its bundles, or one with an oracle.
 
 The people's queue is real in both, as is the shop.
 """
@@ -119,10 +119,10 @@ class Oracle:
 def _slots(scene: Scene, raw: str, at: int, of: int) -> dict[Slot, tuple[str, ...]]:
     found: dict[Slot, tuple[str, ...]] = {}
     numbers = [scene.fill[name] for name in _PLACES.findall(raw)]
-    if numbers and of == 1:
+    if of > 1:
+        numbers = [number for number in numbers if number == scene.order_of(at).number]
+    if numbers:
         found["order_number"] = tuple(numbers)
-    elif at < len(numbers):
-        found["order_number"] = (numbers[at],)
     for hole in ("product", "other_product"):
         if f"{{{hole}}}" in raw:
             found["product"] = (scene.fill[hole],)

@@ -25,9 +25,9 @@ def states_order(reply: Reply, order: Known, language: str) -> bool:
             return True
         if order.state == "dispatched" and order.tracking and order.tracking in text:
             return True
-        if order.state == "delivered" and order.delivered:
-            if filled.day(order.delivered, language) in text:
-                return True
+        day = order.delivered if order.state == "delivered" else None
+        if day is not None and filled.day(day, language) in text:
+            return True
         if order.state == "returned":
             name = phrase(text, language) or ""
             if name.startswith(("order_status.returned", "refund_status.")):

@@ -180,7 +180,8 @@ def _listed(intents: Collection[str]) -> str:
 
 def turn_figures(judged: Sequence[Judged], turns: Iterable[Said]) -> dict[str, Any]:
     counts = [len(played.said) for played, _ in judged]
-    ms = [said.ms for said in turns if said.understood is not None]
+    taken = [said for said in turns if said.understood is not None]
+    ms, cpu = [said.ms for said in taken], [said.cpu_ms for said in taken]
     return {
         "turns": sum(counts),
         "per conversation": sum(counts) / len(counts) if counts else None,
@@ -189,6 +190,9 @@ def turn_figures(judged: Sequence[Judged], turns: Iterable[Said]) -> dict[str, A
         "ms p95": percentile(ms, 0.95),
         "ms p99": percentile(ms, 0.99),
         "ms most": max(ms, default=None),
+        "cpu ms p50": percentile(cpu, 0.5),
+        "cpu ms p95": percentile(cpu, 0.95),
+        "cpu ms p99": percentile(cpu, 0.99),
     }
 
 

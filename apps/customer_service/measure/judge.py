@@ -36,6 +36,7 @@ from measure.facts import (
 )
 from measure.play import Played, Said
 from measure.told import phrase
+from measure.variations import wanted
 
 Kind = Literal["right", "wrong", "handed", "handed without need"]
 #: Questions about something that the shop's tables know.
@@ -119,7 +120,8 @@ class _Case:
     def __init__(self, played: Played, deeds: list[Deed], refunds: Refunds) -> None:
         self.played, self.deeds, self.refunds = played, deeds, refunds
         self.scene, self.row = played.scene, played.scene.row
-        self.unused = [deed for deed in deeds if deed.done]
+        # What is added to an open ticket makes none.
+        self.unused = [one for one in deeds if one.done and not one.facts.get("again_open")]
         self.faults: list[Fault] = []
         self.to_read: list[ToRead] = []
         self.fulfilled_deed = False
@@ -192,7 +194,8 @@ class _Case:
     ) -> None:
         names = DEEDS[want]
         mine = [deed for deed in self.unused if deed.name in names]
-        faults = [fault_of(deed, want, self.scene, numbers) for deed in mine]
+        variation = wanted(self.row, self._said_size())
+        faults = [fault_of(deed, want, self.scene, numbers, variation) for deed in mine]
         forbidden = any(
             deed.name in names and deed.forbidden and deed.number in (None, *numbers)
             for deed in self.deeds
@@ -213,7 +216,24 @@ class _Case:
             others = len([one for one in self.row.all_wants if one in DEEDS]) > 1
             if (forbidden or self._told_off(want, said, pages=False)) and (others or follow_up):
                 return
-            self._fault("nothing done", f"follow-up {want}" if follow_up else want)
+            if follow_up and want in self.row.wants:
+                # A question about what was done.
+                if self._added(said):
+                    self._read(want, said[-1])
+                else:
+                    self._fault("wrong answer", f"follow-up {want}")
+            else:
+                self._fault("nothing done", f"follow-up {want}" if follow_up else want)
+
+    def _added(self, said: Sequence[Said]) -> bool:
+        """What was said was added to the open ticket, or told once more what was done."""
+        language = self.row.language
+        names = [phrase(text, language) or "" for one in said for text in one.reply.texts]
+        return any(name.startswith("ticket.") or name.endswith(".done") for name in names)
+
+    def _said_size(self) -> bool:
+        sizes = {self.scene.put(text) for text in self.row.answers.get("size", ())}
+        return any(one.kind == "answer" and one.text in sizes for one in self.played.said)
 
     def _told_off(self, want: str, said: Sequence[Said], pages: bool = True) -> bool:
         """A refusal or a page was told, or the customer was asked and took it back."""
@@ -258,9 +278,10 @@ class _Case:
                 found.append(one)
             for text in one.reply.texts:
                 name = phrase(text, self.row.language) or ""
-                if name == "help.second" or (
-                    name.startswith(("promo_code.", "gift_card.")) and name != "promo_code.needs"
-                ):
+                fact = name.startswith(("promo_code.", "gift_card.")) and name != "promo_code.needs"
+                # No phrase, and not the page itself: "Title: text" of a second page.
+                second = source is not None and not name and text != source.text and ": " in text
+                if fact or second:
                     found.append(one)
         return found
 

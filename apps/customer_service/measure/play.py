@@ -28,7 +28,8 @@ class Plays(Protocol):
 class Said:
     """One message and the reply. wants: what it asks for, by the row; understood: what the model
     said of it, None where it was not asked; asking: what the desk asks for afterwards; begun:
-    intents that the desk began to deal with because of this message; ms: until the reply."""
+    intents that the desk began to deal with because of this message; ms: until the reply; cpu_ms:
+    what the process worked for it, which other processes do not lengthen."""
 
     kind: Kind
     text: str
@@ -39,6 +40,7 @@ class Said:
     about: str | None
     begun: tuple[str, ...]
     ms: float
+    cpu_ms: float = 0.0
 
 
 @dataclass(slots=True)
@@ -124,6 +126,9 @@ class Player:
             if played.handed:
                 return
             if now.asking is None:
+                if (more := customer.goes_on()) is not None:
+                    self._say(played, "answer", more, ())
+                    continue
                 phrases = all_phrases(now.reply.texts, played.scene.row.language)
                 lost = any(name in NOT_UNDERSTOOD for name in phrases)
                 if lost and again:
@@ -138,7 +143,8 @@ class Player:
                 return
             if now.asking in ("confirm", "meant", "offer") and now.about:
                 played.proposed.append(now.about)
-            text, why = customer.answers(now.asking, now.about, wanted)
+            question = " ".join(now.reply.texts)
+            text, why = customer.answers(now.asking, now.about, wanted, question)
             if why == "no" and now.about:
                 played.turned_down.append(now.about)
             self._say(played, "answer", text, ())
@@ -157,9 +163,10 @@ class Player:
         text = scene.put(raw)
         name = scene.row.id
         message = Message(name, key, text, "measure", customer, scene.row.language)
-        begun_at = time.perf_counter()
+        begun_at, worked = time.perf_counter(), time.process_time()
         reply = self._desk.take(message)
         ms = (time.perf_counter() - begun_at) * 1000
+        cpu_ms = (time.process_time() - worked) * 1000
         state = self._desk.conversation(name)
         wishes = [*state.wishes, *([state.settled] if state.settled else [])] if state else []
         wish = state.wishes[0] if state and state.wishes else None
@@ -174,5 +181,6 @@ class Player:
                 wish.intent if wish else None,
                 tuple(dict.fromkeys(one.intent for one in wishes if one.key == key)),
                 ms,
+                cpu_ms,
             )
         )

@@ -64,7 +64,8 @@ def text(figures: Mapping[str, Any]) -> str:
     lines.append(
         f"turns {turns['turns']}, {turns['per conversation']:.1f} a conversation, at most "
         f"{turns['most']}; ms a turn p50 {turns['ms p50']:.1f}, p95 {turns['ms p95']:.1f}, "
-        f"p99 {turns['ms p99']:.1f}, most {turns['ms most']:.1f}"
+        f"p99 {turns['ms p99']:.1f}, most {turns['ms most']:.1f}; of the CPU p50 "
+        f"{turns['cpu ms p50']:.1f}, p95 {turns['cpu ms p95']:.1f}, p99 {turns['cpu ms p99']:.1f}"
     )
     if started := figures.get("started_ms"):
         parts = ", ".join(f"{name} {ms:.0f}" for name, ms in started.items())

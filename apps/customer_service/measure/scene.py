@@ -11,7 +11,6 @@ from decimal import Decimal
 from desk.dialog.say import Phrases, phrases
 from measure.orders import Known, Line
 from measure.rows import Row
-from measure.variations import Variation
 
 _HOLE = re.compile(r"\{(\w+)\}")
 
@@ -44,7 +43,6 @@ class Scene:
     foreign: Known | None
     line: Line
     fill: Mapping[str, str]
-    variation: Variation | None = None
     fitting: bool = True
 
     def put(self, text: str) -> str:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from measure.rows import Row
 
 _SPELLED = {"small": "S", "medium": "M", "large": "L", "klein": "S"}
-_LETTERS = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "3XL")
 _COLORS = (
     "dark green", "dark grey", "black", "navy", "grey", "cream", "burgundy", "blue", "rust",
     "white", "brown", "tan", "sage", "terracotta", "mustard", "charcoal", "silver", "red", "mint",
@@ -32,13 +31,14 @@ _ADD = re.compile(r"\badd\b", re.I)
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """colors: any of them will do; size: as the catalog writes it; step: sizes up or down; count:
-    the quantity that is wanted, 0 takes the item out, -1 one less; adds: another product comes in.
-    All None or empty: the words leave it open."""
+    """colors: any of them will do; size: as the catalog writes it; step: so many sizes up or down;
+    larger: at all, where it is not said by how much; count: the quantity that is wanted, 0 takes
+    the item out, -1 one less; adds: another product comes in. What is None or empty is open."""
 
     colors: tuple[str, ...] = ()
     size: str | None = None
     step: int | None = None
+    larger: bool | None = None
     count: int | None = None
     adds: bool = False
 
@@ -53,13 +53,13 @@ class Made:
     stock: int
 
 
-def wanted(row: Row) -> Variation | None:
-    """None for rows that change no item."""
+def wanted(row: Row, size_said: bool = True) -> Variation | None:
+    """None for rows that change no item. size_said: the row's answer about size or color is known;
+    a customer who was not asked for it has said less."""
     if not {"change_order", "exchange_item"} & set(row.all_wants):
         return None
     said = " ".join((*row.says, *(one.says for one in row.then if one.wants)))
-    size_words = " ".join(row.answers.get("size", ())) or said
-    later = " ".join(one.says for one in row.then)
+    answer = " ".join(row.answers.get("size", ())) if size_said else ""
     changes = "change_order" in row.all_wants
     if changes and _ADD.search(said) and "{other_product}" in said:
         return Variation(adds=True)
@@ -67,20 +67,27 @@ def wanted(row: Row) -> Variation | None:
         return Variation(count=-1)
     if changes and _ALL.search(said):
         return Variation(count=0)
-    if changes and _TWO.search(said) and re.search(r"\bone\b|\btwins\b|pieces", said + size_words):
+    answers = " ".join(row.answers.get("size", ()))
+    if changes and _TWO.search(said) and re.search(r"\bone\b|\btwins\b|pieces", said + answers):
         return Variation(count=2)
-    colors = tuple(one for one in _COLORS if re.search(rf"\b{one}\b", f"{size_words} {later}"))
-    if (changes or "colour" in said or "color" in said or colors) and colors:
+    later = " ".join(one.says for one in row.then)
+    if colors := tuple(one for one in _COLORS if re.search(rf"\b{one}\b", f"{answer} {later}")):
         return Variation(colors=colors)
-    if re.search(r"\bsame\b", size_words):
+    if re.search(r"\bsame\b", answer):
         return Variation()
-    if size := _size(size_words):
-        return Variation(size=size)
-    up, down = _UP.search(size_words), _DOWN.search(size_words)
-    if bool(up) != bool(down):
-        steps = 2 if re.search(r"\b(?:two|2) sizes\b", size_words) else 1
+    larger = _larger(re.sub(r"\btoo \w+", " ", said))
+    if size := _size(answer):
+        return Variation(size=size, larger=larger)
+    up = _larger(answer)
+    if up is not None:
+        steps = 2 if re.search(r"\b(?:two|2) sizes\b", answer) else 1
         return Variation(step=steps if up else -steps)
-    return Variation()
+    return Variation(larger=larger)
+
+
+def _larger(words: str) -> bool | None:
+    up, down = bool(_UP.search(words)), bool(_DOWN.search(words))
+    return up if up != down else None
 
 
 def _size(words: str) -> str | None:
@@ -114,10 +121,12 @@ def right(want: Variation, made: Sequence[Made], now: Made, new: Made) -> bool:
         # "green" is had in dark green, too.
         names = {new.color, (new.color or "").rpartition(" ")[2]}
         return bool(names & set(want.colors)) and new.size == now.size and new.color != now.color
+    sizes = list(dict.fromkeys(one.size for one in made))
+    steps = sizes.index(new.size) - sizes.index(now.size) if new.size in sizes else 0
+    if want.larger is not None and (steps > 0) != want.larger:
+        return False
     if want.size:
-        return new.size == want.size and new.color == now.color and new.size != now.size
+        return (new.size, new.color) == (want.size, now.color) and steps != 0
     if want.step:
-        sizes = list(dict.fromkeys(one.size for one in made))
-        at = sizes.index(now.size) + want.step
-        return 0 <= at < len(sizes) and (new.size, new.color) == (sizes[at], now.color)
-    return new.sku != now.sku
+        return (steps, new.color) == (want.step, now.color)
+    return (new.size, new.color) != (now.size, now.color)

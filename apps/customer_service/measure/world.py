@@ -85,6 +85,15 @@ class _Dealer:
         self._used: set[str] = set()  # orders
         self._busy = _with_open_orders(orders)
         self._products = sorted({line.product for one in orders for line in one.lines})
+        #: In stock in one variant of size M, so that "a medium" says all.
+        self._one_medium = sorted(
+            {
+                line.product
+                for one in orders
+                for line in one.lines
+                if sum(made.stock > 0 and made.size == "M" for made in line.made) == 1
+            }
+        )
         self._stocked = sorted(
             {
                 line.product
@@ -101,7 +110,9 @@ class _Dealer:
         if any("{foreign_order}" in text for text in row.texts):
             foreign = self._take(row, "processing", lambda one: True)
         own = {line.product for line in main.lines}
-        stocked = [name for name in self._stocked if name not in own]
+        want = wanted(row)
+        stocked = self._one_medium if want is not None and want.adds else self._stocked
+        stocked = [name for name in stocked if name not in own]
         other_product = chance.choice(stocked)
         fill = {
             "order": main.number,
@@ -116,7 +127,7 @@ class _Dealer:
             fill["foreign_order"] = foreign.number
         if other is not None:
             fill["other_order"] = other.number
-        return Scene(row, main, other, foreign, line, fill, wanted(row), fitting)
+        return Scene(row, main, other, foreign, line, fill, fitting)
 
     def _main(self, row: Row) -> tuple[Known, Line, bool]:
         """The order, the item that {product} names, and whether they are all that the row needs."""
