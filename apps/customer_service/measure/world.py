@@ -26,7 +26,7 @@ from measure.variations import fits, wanted
 
 #: The moment at which all conversations take place: a Friday noon.
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
-CUSTOMERS, ORDERS = 4_000, 14_000
+CUSTOMERS, ORDERS = 5_000, 20_000
 #: Delivered orders are not older: they can be sent back and reported.
 _RECENT = timedelta(days=13)
 _ADDRESSES = (
@@ -201,12 +201,13 @@ class _Dealer:
 
 
 def _plain(one: Known) -> bool:
-    """In Britain, paid by card, recent, and of goods that nothing special is said about."""
+    """In Britain, recent, and of goods that nothing special is said about; paid by card where it
+    may still be changed, for others may not be made dearer."""
     recent = one.delivered is None or one.delivered >= (NOW - _RECENT).date()
     kinds = {line.product for line in one.lines}
     return (
         one.country == "GB"
-        and one.payment == "card"
+        and (one.payment == "card" or one.state != "processing")
         and (one.state != "delivered" or recent)
         and all(line.plain for line in one.lines)
         and len(kinds) == len(one.lines)
