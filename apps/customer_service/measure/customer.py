@@ -58,11 +58,13 @@ class Customer:
         wanted: Sequence[str],
         question: str = "",
         offered: Sequence[str] = (),
+        wants: Sequence[str] = (),
     ) -> tuple[str, str]:
         """What is said to a question, with placeholders, and why: "answer", or "no" where the
         customer turns down what the desk took the wish for. proposed: the intent that the desk
         asks about; wanted: what the customer has asked for so far; question: in
-        the desk's words; offered: to choose from, the last one is "something else"."""
+        the desk's words; offered: to choose from, the last one is "something else"; wants: what the
+        last message with a request asked for."""
         if asking in ("confirm", "meant", "offer"):
             if asking == "confirm" and not (self.careless or self.scene.row.hostile):
                 if other_order(self.scene, proposed, question):
@@ -74,7 +76,7 @@ class Customer:
                     return f"{self._say('no')}{more}", "answer" if more else "no"
             return self._consents(asking, proposed, wanted)
         if asking in ("choice", "page"):
-            return self._chooses(asking, wanted, offered)
+            return self._chooses(asking, wants, wanted, offered)
         if asking == "matching":
             return f"{self._answer('order_number')}, {self._answer('email')}", "answer"
         return self._answer(asking), "answer"
@@ -110,11 +112,11 @@ class Customer:
         return self._say("lack")
 
     def _chooses(
-        self, asking: str, wanted: Sequence[str], offered: Sequence[str]
+        self, asking: str, wants: Sequence[str], wanted: Sequence[str], offered: Sequence[str]
     ) -> tuple[str, str]:
-        """What was asked for, the last thing first, by the words that the desk has for it; of pages
-        the one whose title shares most words with what was said. Something else where nothing is
-        wanted. Who is hostile or careless takes the first."""
+        """All that was asked for just now, else before, in the desk's words for it; of pages the one
+        whose title shares most words with what was said. Something else where nothing is wanted.
+        Who is hostile or careless takes the first."""
         *choices, other = offered
         if self.careless or self.scene.row.hostile:
             return choices[0], "answer"
@@ -124,9 +126,14 @@ class Customer:
             said = _words(" ".join(self.scene.row.says))
             return max(choices, key=lambda title: len(_words(title) & said)), "answer"
         say = phrases(self.scene.row.language)
-        for intent in reversed(wanted):
-            if say.has(f"choice.{intent}") and (name := say(f"choice.{intent}")) in choices:
-                return name, "answer"
+        names = {
+            intent: say(f"choice.{intent}") for intent in wanted if say.has(f"choice.{intent}")
+        }
+        now = [names[intent] for intent in wants if names.get(intent) in choices]
+        before = [name for intent in reversed(wanted) if (name := names.get(intent)) in choices]
+        if now or before:
+            joined = f" {say('form.and')} ".join(dict.fromkeys(now or before[:1]))
+            return joined, "answer"
         return other, "no"
 
     def _consents(

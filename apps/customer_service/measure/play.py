@@ -145,7 +145,7 @@ class Player:
                 played.proposed.append(now.about)
             question = " ".join(now.reply.texts)
             text, why = customer.answers(
-                now.asking, now.about, wanted, question, now.reply.suggestions
+                now.asking, now.about, wanted, question, now.reply.suggestions, wants
             )
             if why == "no" and now.about and now.asking not in ("choice", "page"):
                 played.turned_down.append(now.about)

@@ -47,6 +47,16 @@ def test_what_is_chosen_goes_on(answer: str) -> None:
     assert conversation.wish.text == "the coat, it is too big, what now"
 
 
+@pytest.mark.parametrize("answer", ["1 and 3", "1, 3", "Send something back and Where a refund is"])
+def test_several_may_be_chosen(answer: str) -> None:
+    chat = Chat(customer=ANNA)
+    unsure(chat)
+    chat.say(answer)
+    conversation = chat.desk.conversation("chat")
+    assert conversation
+    assert [wish.intent for wish in conversation.wishes] == ["return_item", "refund_status"]
+
+
 def test_other_words_may_choose_too() -> None:
     chat = Chat(customer=ANNA)
     unsure(chat)

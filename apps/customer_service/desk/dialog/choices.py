@@ -34,22 +34,24 @@ def choice(talk: Talk) -> Ask:
 
 
 def take_choice(talk: Talk, understood: Understood) -> bool:
-    """Read which it is into the wish in hand. False: it is none of them, and the wish is gone."""
+    """Read which it is, or which ones, into wishes. False: it is none of them, and the wish in hand
+    is gone."""
     intents = [intent for intent, _ in talk.conversation.unsure]
-    said = _chosen(talk, [talk.say(f"choice.{intent}") for intent in intents])
-    chosen = None if said is None else intents[said]
-    if said is None and not _nothing(talk):
+    names = [talk.say(f"choice.{intent}") for intent in intents]
+    chosen = [intents[place] for place in _several(talk, names)]
+    if not chosen and not _nothing(talk):
         # In other words, which may say it better than the first ones did.
-        again = [one.intent for one in real(understood.requests) if one.intent in intents]
-        chosen = again[0] if len(set(again)) == 1 else None
-    if chosen is None:
-        talk.change(wishes=talk.conversation.wishes[1:])
+        again = {one.intent: None for one in real(understood.requests) if one.intent in intents}
+        chosen = [*again] if len(again) == 1 else []
+    wish, waiting = talk.wish, talk.conversation.wishes[1:]
+    if not chosen:
+        talk.change(wishes=waiting)
         return False
-    talk.change(unclear=0)
-    wish = talk.wish
-    talk.conversation = talk.conversation.with_wish(
-        Wish(chosen, wish.text, wish.key, wish.number, wish.slots)
+    meant = tuple(
+        Wish(intent, wish.text, wish.key, place, wish.slots) for place, intent in enumerate(chosen)
     )
+    talk.several = len(chosen) > 1
+    talk.change(unclear=0, wishes=(*meant, *waiting))
     numbers = reading.order_numbers(talk.text)
     if numbers:
         talk.put(order_number=numbers[0])
@@ -72,6 +74,20 @@ def take_page(talk: Talk, understood: Understood) -> bool:
         talk.put(page=NONE)
         return True
     return False
+
+
+def _several(talk: Talk, names: Sequence[str]) -> list[int]:
+    """The places of all that a message names: by their words, by numbers ("1 and 3"), by place."""
+    words = re.findall(r"\w+", talk.text)
+    numbers = [int(word) for word in words if word.isdecimal() and len(word) == 1]
+    if numbers and len(words) <= 2 * len(numbers) and max(numbers) <= len(names):
+        return sorted({number - 1 for number in numbers if number})
+    said = talk.text.casefold()
+    named = [place for place, name in enumerate(names) if name.casefold() in said]
+    if len(named) > 1:
+        return named
+    one = _chosen(talk, names)
+    return [] if one is None else [one]
 
 
 def _chosen(talk: Talk, names: Sequence[str]) -> int | None:

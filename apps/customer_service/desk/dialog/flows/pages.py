@@ -20,16 +20,7 @@ NONE = "none"  # in place of a page's id: none of those offered
 def from_pages(talk: Talk) -> None:
     """The page that surely answers; else the one that the customer chooses. Raises HandOver where
     the pages have failed twice in a row."""
-    passage = best_passage(talk)
-    if passage is None and (near := offered(talk)):
-        chosen = [page for page in near if page.document == talk.slot("page")]
-        if talk.slot("page") is None and len(near) > 1:
-            names = [page.title for page in near]
-            suggest = (*names, talk.say("form.else"))
-            raise talk.ask("page", "ask.page", suggest=suggest, pages=numbered(names))
-        if talk.slot("page") is None:
-            chosen = [*near]
-        passage = chosen[0] if chosen else None
+    passage = best_passage(talk) or chosen_page(talk)
     if passage is None:
         talk.change(failures=talk.conversation.failures + 1)
         if talk.conversation.failures >= _MOST_FAILURES:
@@ -37,6 +28,18 @@ def from_pages(talk: Talk) -> None:
         talk.tell("help.nothing")
         raise Settled
     tell_passage(talk, passage)
+
+
+def chosen_page(talk: Talk) -> Passage | None:
+    """The page that the customer chooses among those about the wish's intent, or the only one; None
+    where there is none, or none of them is it. Raises Ask."""
+    near = offered(talk)
+    if talk.slot("page") is None and len(near) > 1:
+        names = [page.title for page in near]
+        suggest = (*names, talk.say("form.else"))
+        raise talk.ask("page", "ask.page", suggest=suggest, pages=numbered(names))
+    fitting = [page for page in near if talk.slot("page") in (None, page.document)]
+    return fitting[0] if fitting else None
 
 
 def offered(talk: Talk) -> tuple[Passage, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from desk.dialog import finding
-from desk.dialog.flows.pages import best_passage, tell_passage
+from desk.dialog.flows.pages import best_passage, chosen_page, tell_passage
 from desk.dialog.flows.variants import color_in, joined, size_in
 from desk.dialog.talk import Talk
 from desk.shop.results import Product, Variant
@@ -32,7 +32,7 @@ def availability(talk: Talk) -> None:
 
 def question(talk: Talk) -> None:
     """From the help pages; else what the catalog says of the product."""
-    passage = best_passage(talk)
+    passage = best_passage(talk) or chosen_page(talk)
     if passage is not None:
         tell_passage(talk, passage)
         return
