@@ -114,7 +114,7 @@ class Customer:
     def _chooses(
         self, asking: str, wants: Sequence[str], wanted: Sequence[str], offered: Sequence[str]
     ) -> tuple[str, str]:
-        """All that was asked for just now, else before, in the desk's words for it; of pages the one
+        """All that was asked for just now, else before, in the desk's words; of pages the one
         whose title shares most words with what was said. Something else where nothing is wanted.
         Who is hostile or careless takes the first."""
         *choices, other = offered

@@ -75,6 +75,13 @@ def test_labels_and_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ModelUnderstands("x.attar")("take  coat back") == Understood((known,))
 
 
+def test_spans_side_by_side_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = (call("return_item", 0.8, product=["glass", "teapot", "kettle"]),)
+    bundle(monkeypatch, SimpleNamespace(calls=calls, abstained=False, alternatives=()))
+    (request,) = ModelUnderstands("x.attar")("the glass teapot and the kettle").requests
+    assert request.slots == {"product": ("glass teapot", "kettle")}
+
+
 def test_a_text_that_cannot_be_read_is_not_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle(monkeypatch, attar.AttarError("no"))
     assert ModelUnderstands("x.attar")("…") == Understood((), abstained=True)

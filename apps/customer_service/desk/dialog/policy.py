@@ -170,14 +170,19 @@ def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
             talk.tell("closing")
             return
     several = len({one.intent for one in found}) > 1
-    ranked = _ranked(found, understood)
+    ranked = _ranked(found, understood, pages.in_clauses(talk.text))
     talk.change(unsure=ranked if not several else ranked[: len(found)])
-    if conversation.unclear:
+    if conversation.unclear and (found or conversation.unclear > 1):
         raise HandOver("unsure")
-    talk.change(unclear=1)
+    talk.change(unclear=conversation.unclear + 1)
+    if conversation.unclear:
+        # Twice nothing that the desk does: who wants a person is told how to get one.
+        talk.tell("out_of_scope")
+        return
     if several or len(ranked) == 1:
-        wishes.begin(talk, found)
-        raise choices.meant(talk, [one.intent for one in found])
+        meant = found or [Request(ranked[0][0])]
+        wishes.begin(talk, meant)
+        raise choices.meant(talk, [one.intent for one in meant])
     if not ranked:
         talk.tell("calm" if tone.is_angry(talk.text) else "unclear")
         return
@@ -186,11 +191,15 @@ def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
     raise choices.choice(talk)
 
 
-def _ranked(found: list[Request], understood: Understood) -> tuple[tuple[str, float], ...]:
-    """What a message may be about: what the model takes it for, then what is not unlikely."""
+def _ranked(
+    found: list[Request], understood: Understood, several: bool
+) -> tuple[tuple[str, float], ...]:
+    """What a message may be about: what the model takes it for, then what is not unlikely. several:
+    it may say more than one thing, of which the model sees the first best."""
+    least = _NOT_UNLIKELY / 10 if several else _NOT_UNLIKELY
     ranked = {one.intent: round(one.score, 3) for one in found}
     for intent, score in understood.alternatives:
-        if intent in FLOWS and intent not in ranked and score >= _NOT_UNLIKELY:
+        if intent in FLOWS and intent not in ranked and score >= least:
             ranked[intent] = round(score, 3)
     return tuple(ranked.items())[: choices.MOST]
 

@@ -71,6 +71,9 @@ _GRAVE = _words(
     "scald(?:s|ed)?", "caught fire", "a&e", "ambulance", "solicitors?", "lawyers?", "legal action",
     "gehackt", "verletzt", "stromschlag", "anwalt", "verbrannt",
 )  # fmt: skip
+_COMPLAINT = _words(
+    "complain\\w*", "ombudsman", "beschwer\\w*", "reklamier\\w*", "queja", "plainte",
+)  # fmt: skip
 _ANGER = _words(
     "useless", "disgust(?:ing|ed)", "furious", "ridiculous", "pathetic", "a joke", "shambles",
     "rubbish", "unacceptable", "disgrace(?:ful)?", "appalling", "outrage(?:ous|d)?", "wtf",
@@ -210,3 +213,8 @@ def follows_on(text: str) -> bool:
 
 def says_all(text: str) -> bool:
     return _ALL.search(text) is not None
+
+
+def complains(text: str) -> bool:
+    """Whether a complaint is named as one."""
+    return _COMPLAINT.search(text) is not None

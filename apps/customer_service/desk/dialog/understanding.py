@@ -52,7 +52,7 @@ class ModelUnderstands:
             return Understood((), abstained=True)
         if found.calls is not None:
             requests = tuple(
-                Request(call.name, _slots(call.arguments), float(call.score))
+                Request(call.name, _slots(call.arguments, text), float(call.score))
                 for call in found.calls
                 if call.name != OUT_OF_SCOPE
             )
@@ -63,7 +63,9 @@ class ModelUnderstands:
         marked: dict[str, list[str]] = {}
         for span in found.spans:
             marked.setdefault(span.label, []).append(text[span.start : span.end])
-        request = Request(found.text_label, _slots(marked), float(found.text_score or found.score))
+        request = Request(
+            found.text_label, _slots(marked, text), float(found.text_score or found.score)
+        )
         others = tuple((one.label, float(one.score)) for one in found.alternatives)
         return Understood((request,), found.abstained, others)
 
@@ -77,12 +79,19 @@ def _intents(alternatives: Sequence[Any]) -> tuple[tuple[str, float], ...]:
     return tuple(found.items())
 
 
-def _slots(arguments: Mapping[str, Any]) -> dict[Slot, tuple[str, ...]]:
-    """Arguments as slots: a value or a list of them, whatever their type, as words."""
+def _slots(arguments: Mapping[str, Any], text: str) -> dict[Slot, tuple[str, ...]]:
+    """Arguments as slots: a value or a list of them, whatever their type, as words. Two of a kind
+    that stand side by side in the text are one that the model has cut ("glass", "teapot")."""
     found: dict[Slot, tuple[str, ...]] = {}
     for name in _SLOTS:
         given = arguments.get(name)
         values = given if isinstance(given, list | tuple) else [] if given is None else [given]
-        if said := tuple(str(value) for value in values if str(value).strip()):
-            found[name] = said
+        said: list[str] = []
+        for value in (str(one) for one in values if str(one).strip()):
+            if said and (whole := f"{said[-1]} {value}") in text:
+                said[-1] = whole
+            else:
+                said.append(value)
+        if said:
+            found[name] = tuple(said)
     return found

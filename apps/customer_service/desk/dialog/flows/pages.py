@@ -30,6 +30,15 @@ def from_pages(talk: Talk) -> None:
     tell_passage(talk, passage)
 
 
+def in_clauses(text: str) -> bool:
+    """Whether a text may say more than one thing."""
+    return len(_clauses(text)) > 1
+
+
+def _clauses(text: str) -> list[str]:
+    return [part for part in _CLAUSE.split(text) if len(part.split()) > 1]
+
+
 def chosen_page(talk: Talk) -> Passage | None:
     """The page that the customer chooses among those about the wish's intent, or the only one; None
     where there is none, or none of them is it. Raises Ask."""
@@ -65,7 +74,7 @@ def best_passage(talk: Talk) -> Passage | None:
     """For the wish's words; of a message with several requests, for the clause that fits best and
     is not answered yet; of a follow-up, for its words after those of before, too."""
     text = talk.wish.text
-    clauses = [part for part in _CLAUSE.split(text) if len(part.split()) > 1]
+    clauses = _clauses(text)
     asked = [*clauses, text] if talk.several and len(clauses) > 1 else [text]
     before = talk.slot("before")
     if before:

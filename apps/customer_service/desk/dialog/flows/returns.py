@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from desk.dialog import finding, reading
+from desk.dialog import finding, reading, tone
 from desk.dialog.flows.variants import check_stock, joined, others_in_stock, wanted
 from desk.dialog.talk import Settled, Talk
 from desk.types import OrderState
@@ -126,6 +126,9 @@ def complaint(talk: Talk) -> None:
     customer = talk.conversation.customer
     number = talk.conversation.orders[0] if customer and talk.conversation.orders else None
     text, email = talk.wish.text, talk.conversation.email
+    if not tone.complains(text):
+        # Much that is said in anger, or in thanks, sounds like one.
+        talk.confirm("confirm.complaint")
     if customer is None:
         if email is None and not talk.wish.times_asked("email"):
             raise talk.ask("email", "ask.contact_email")
