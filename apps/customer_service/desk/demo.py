@@ -57,7 +57,7 @@ def guide(demo: Demo, url: str) -> Iterator[str]:
     yield f"figures     {url}/people/figures"
     yield "orders to ask about, with the e-mail that the desk wants to hear:"
     for number, state, email in _orders(demo.shop):
-        yield f"  MF-{number}  {state:<10} {email}"
+        yield f"  {number}  {state:<10} {email}"
     yield "say: where is my order, cancel it, a size larger please, do you ship to Spain, agent"
     yield "Ctrl-C ends it."
 

@@ -73,6 +73,14 @@ def test_a_question_is_answered_with_its_source(driver: Any, page: Shop) -> None
         "Assistant: You have 30 days.",
         "Assistant: Shall I start a return?",
     ]
+    # All bubbles lie in the log, those of the desk at the left, those of the customer at the right.
+    places = chat.run(
+        f"const log = {SHADOW}.querySelector('.log').getBoundingClientRect();"
+        f"return [...{SHADOW}.querySelectorAll('.bubble')].map((one) => {{"
+        "const at = one.getBoundingClientRect();"
+        "return [at.left >= log.left && at.right <= log.right + 1, at.left - log.left < 40]; })"
+    )
+    assert places == [[True, False], [True, True], [True, True]]
     buttons = f"[...{SHADOW}.querySelectorAll('.suggestions button')].map((b) => b.textContent)"
     assert chat.run(f"return {buttons}") == ["Yes", "No"]
     chat.find(".suggestions button").click()

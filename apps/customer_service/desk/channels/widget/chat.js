@@ -82,7 +82,7 @@ class Chat {
       make("div", { class: "head" }, make("h2", { id: "title" }, title), close),
       this.log, this.suggestions, this.status, this.form,
     );
-    const desk = make("div", { class: "desk", "data-theme": theme || "auto" });
+    const desk = make("div", { class: "chat", "data-theme": theme || "auto" });
     desk.append(this.panel, this.opener);
     root.append(desk);
   }
