@@ -14,6 +14,8 @@ email = "service-123@gcp-sa-dialogflow.iam.gserviceaccount.com"
 app_id = "…"
 password_env = "DESK_BOT_PASSWORD"
 tenant = "…"
+
+[large] and [email]: see `dialog.large_settings` and `email_settings`.
 """
 
 from __future__ import annotations
@@ -27,27 +29,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from desk.dialog.large_settings import Large
+from desk.secret import Secret, SettingsError
+
 LEAST_SECRET = 32  # bytes, of HS256 (RFC 7518, 3.2)
 GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
 BOT_KEYS = "https://login.botframework.com/v1/.well-known/openidconfiguration"
 LOGIN = "https://login.microsoftonline.com"
-
-
-class SettingsError(Exception):
-    """Settings that cannot be meant. The message names the field and what it expects."""
-
-
-class Secret:
-    """Text that no log, repr or traceback shows."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def reveal(self) -> str:
-        return self._value
 
 
 def _long(value: Secret | None, name: str) -> None:
@@ -137,6 +125,7 @@ class Settings:
     web: Web = field(default_factory=Web)
     dialogflow: Dialogflow | None = None
     bot: Bot | None = None
+    large: Large | None = None
 
 
 #: Fields that hold secrets, by the keys that name their environment variables.
@@ -146,6 +135,7 @@ _SECRETS = {
     "basic_env": "basic",
     "header_env": "header_secret",
     "password_env": "password",
+    "key_env": "key",
 }
 
 
@@ -159,7 +149,12 @@ def read_settings(path: Path | str) -> Settings:
 
 
 def settings_of(values: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    sections: dict[str, type[Any]] = {"web": Web, "dialogflow": Dialogflow, "bot": Bot}
+    sections: dict[str, type[Any]] = {
+        "web": Web,
+        "dialogflow": Dialogflow,
+        "bot": Bot,
+        "large": Large,
+    }
     for name in values:
         _known(name, sections, "the settings")
     made: dict[str, Any] = {n: _section(sections[n], n, v, environment) for n, v in values.items()}
