@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from desk.dialog.large_settings import Large
-from desk.secret import Secret, SettingsError
+from desk.secret import Secret as Secret
+from desk.secret import SettingsError as SettingsError
 
 LEAST_SECRET = 32  # bytes, of HS256 (RFC 7518, 3.2)
 GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"

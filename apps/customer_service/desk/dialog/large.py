@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from desk.dialog import tone
 from desk.dialog.flows import FLOWS
@@ -36,6 +36,7 @@ _LOG = logging.getLogger(__name__)
 #: A large model says of nothing how likely it is. Just enough for a request beside an answer.
 SCORE = 0.75
 _MOST_CALLS, _MOST_VALUES = 5, 5
+_PERSONAL: tuple[Slot, ...] = ("address", "email", "order_number")
 _SHORT = 6  # words of an answer to what was asked, which rules read
 _SLOTS: tuple[Slot, ...] = get_args(Slot)
 #: What the policy knows beside the flows. Not affirm: see above.
@@ -179,8 +180,8 @@ def _addresses(understood: Understood) -> list[str]:
     return [
         value
         for request in understood.requests
-        for slot in ("address", "email", "order_number")
-        for value in request.slots.get(cast(Slot, slot), ())
+        for slot in _PERSONAL
+        for value in request.slots.get(slot, ())
     ]
 
 

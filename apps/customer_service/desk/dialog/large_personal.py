@@ -85,6 +85,6 @@ def redacted(text: str, marked: Iterable[str] = ()) -> Redacted:
         # Between names alone: a name is no text to be looked through.
         parts = re.split(r"(\[[A-Z]+_\d+\])", left)
         for place in range(0, len(parts), 2):
-            parts[place] = pattern.sub(lambda found, kind=kind: put(kind, found[0]), parts[place])  # type: ignore[misc]
+            parts[place] = pattern.sub(lambda found, kind=kind: put(kind, found[0]), parts[place])
         left = "".join(parts)
     return Redacted(left, pieces)
