@@ -89,13 +89,21 @@ def test_none_of_these_is_out_of_scope_and_silence_is_no_answer(
     service.says(calls((NONE, {})))
     assert large("what a day") == Understood((), large=Asked("decided", 1, 900, 20))
     # A model that talks instead, and attar serve, which says that it has abstained.
-    for answer in (text("Dear customer, …"), text("abstained", attar={"abstained": True})):
+    nobody = {"abstained": True, "answered_by": "nobody"}
+    fallback = {"abstained": True, "answered_by": "fallback"}
+    for answer in (
+        text("Dear customer, …"),
+        text("abstained", attar=nobody),
+        text("Dear customer, …", attar=fallback),
+    ):
         service.says(answer)
         found = large("what a day")
         assert (found.abstained, found.requests) == (True, UNSURE.requests)
         assert found.large and found.large.outcome == "unsure"
-    service.says(text("out of scope", attar={"abstained": False}))
+    service.says(text("out of scope", attar={"abstained": False, "answered_by": "model"}))
     assert large("what a day").requests == ()
+    service.says(calls(("invoice", {}), attar=fallback))
+    assert large("what a day").requests == (Request("invoice", {}, SCORE),)
 
 
 @pytest.mark.parametrize(

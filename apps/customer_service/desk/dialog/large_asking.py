@@ -155,15 +155,17 @@ class Endpoint:
             asking.tokens_in += _count(usage.get("prompt_tokens"))
             asking.tokens_out += _count(usage.get("completion_tokens"))
             calls = [_call(one["function"]) for one in found]
-            # attar serve says of itself whether it is sure.
+            # attar serve says who answered, and whether the small model there is sure.
             attar = said.get("attar") or {}
-            sure = attar.get("abstained")
+            by, abstained = attar.get("answered_by"), attar.get("abstained")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise Failed("broken") from None
         self._correct(asking, estimate)
         if choice.get("finish_reason") in ("length", "content_filter"):
             raise Failed("broken")
-        if sure is True or (not calls and sure is None):
+        nobody = by in ("nobody", "person")
+        nothing = by not in (None, "fallback") and abstained is False  # is its answer
+        if nobody or not (calls or nothing):
             raise Failed("unsure")
         asking.calls = [call for call in calls if call[0] != NONE]
 
