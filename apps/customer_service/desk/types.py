@@ -141,7 +141,8 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a channel hands in. key: the channel's own id of it: the same key is the same message,
-    however often it comes. customer: whom the channel has authenticated, None where nobody."""
+    however often it comes. customer: whom the channel has authenticated, None where nobody. email:
+    the address that it came from as it says itself, which proves nothing."""
 
     conversation: str
     key: str
@@ -149,6 +150,7 @@ class Message:
     channel: str
     customer: str | None = None
     language: str = "en"
+    email: str | None = None
 
 
 class Desk(Protocol):

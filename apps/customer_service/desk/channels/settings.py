@@ -29,6 +29,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from desk.channels.email_settings import Email
 from desk.dialog.large_settings import Large
 from desk.secret import Secret as Secret
 from desk.secret import SettingsError as SettingsError
@@ -126,6 +127,7 @@ class Settings:
     web: Web = field(default_factory=Web)
     dialogflow: Dialogflow | None = None
     bot: Bot | None = None
+    email: Email | None = None
     large: Large | None = None
 
 
@@ -137,6 +139,8 @@ _SECRETS = {
     "header_env": "header_secret",
     "password_env": "password",
     "key_env": "key",
+    "imap_password_env": "imap_password",
+    "smtp_password_env": "smtp_password",
 }
 
 
@@ -154,6 +158,7 @@ def settings_of(values: Mapping[str, Any], environment: Mapping[str, str] = os.e
         "web": Web,
         "dialogflow": Dialogflow,
         "bot": Bot,
+        "email": Email,
         "large": Large,
     }
     for name in values:

@@ -211,7 +211,7 @@ def _known(conversation: Conversation, message: Message) -> Conversation:
         # Who logs in goes on with what was begun; its order must be theirs.
         if conversation.said_to_be is not None:
             known = replace(known, wishes=(), asking=None)
-    return replace(known, said_to_be=message.customer)
+    return replace(known, said_to_be=message.customer, email=known.email or message.email)
 
 
 def _short(name: str) -> str:

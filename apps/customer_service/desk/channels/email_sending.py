@@ -1,0 +1,59 @@
+"""Answers go out by SMTP. What a server will never take is told from what it does not take now."""
+
+from __future__ import annotations
+
+import smtplib
+from email.message import EmailMessage
+
+from desk.channels.email_box import TIMEOUT_S, trusted
+from desk.channels.email_settings import Email
+
+
+class NotSentError(Exception):
+    """for_good: the server has refused this message or its receiver, so trying again is no use."""
+
+    def __init__(self, why: str, for_good: bool) -> None:
+        super().__init__(why)
+        self.for_good = for_good
+
+
+def send(message: EmailMessage, settings: Email) -> None:
+    """Raises NotSentError."""
+    where = (settings.smtp_host, settings.port("smtp"))
+    try:
+        if settings.smtp_tls == "implicit":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                *where, context=trusted(settings), timeout=TIMEOUT_S
+            )
+        else:
+            server = smtplib.SMTP(*where, timeout=TIMEOUT_S)
+    except (OSError, smtplib.SMTPException) as error:
+        raise NotSentError(f"{where[0]} cannot be reached: {error}", False) from None
+    try:
+        if settings.smtp_tls == "starttls":
+            server.starttls(context=trusted(settings))
+        if settings.smtp_user is not None and settings.smtp_password is not None:
+            server.login(settings.smtp_user, settings.smtp_password.reveal())
+    except (OSError, smtplib.SMTPException) as error:
+        server.close()
+        # Not the message's fault, whatever the code: somebody mends it.
+        raise NotSentError(f"{where[0]} lets nobody in: {type(error).__name__}", False) from None
+    try:
+        server.send_message(message, settings.from_address, [str(message["To"])])
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        raise NotSentError(f"refused: {codes}", all(500 <= code < 600 for code in codes)) from None
+    except smtplib.SMTPResponseException as error:
+        for_good = 500 <= error.smtp_code < 600
+        raise NotSentError(f"refused with {error.smtp_code}", for_good) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise NotSentError(f"broke off: {error}", False) from None
+    finally:
+        _leave(server)
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    try:
+        server.quit()
+    except (OSError, smtplib.SMTPException):
+        server.close()
