@@ -65,9 +65,8 @@ class Box:
     def unread(self) -> list[str]:
         """UIDs, the oldest first."""
         (found, *_) = self._do("uid", "SEARCH", "UNSEEN", "UNDELETED")
-        return (
-            [uid.decode() for uid in found.split()][:_AT_ONCE] if isinstance(found, bytes) else []
-        )
+        uids = found.split() if isinstance(found, bytes) else []
+        return [uid.decode() for uid in uids][:_AT_ONCE]
 
     def fetch(self, uid: str) -> bytes | None:
         """The message, cut where it is very long; None where another program has removed it."""
@@ -83,8 +82,8 @@ class Box:
         folder = self._settings.done_folder
         if folder is None or for_people:
             return
-        assert self._imap is not None
-        if "MOVE" in self._imap.capabilities:
+        (can, *_) = self._do("capability")  # which servers tell in full after the login alone
+        if isinstance(can, bytes) and b"MOVE" in can.upper().split():
             self._do("uid", "MOVE", uid, _quoted(folder))
         else:
             _log.warning("the mail server cannot move messages (RFC 6851); they stay, as read")
@@ -104,15 +103,17 @@ class Box:
         try:
             status, found = getattr(self._imap, what)(*arguments)
         except (OSError, imaplib.IMAP4.error) as error:
-            raise BoxError(f"{what} {arguments[0]}: {_named(error)}") from None
+            raise BoxError(f"{what} {arguments[:1]}: {_named(error)}") from None
         if status != "OK":
-            raise BoxError(f"{what} {arguments[0]}: {status}")
+            raise BoxError(f"{what} {arguments[:1]}: {status}")
         return list(found)
 
     def _leave(self) -> None:
         if self._imap is not None:
             with contextlib.suppress(OSError, imaplib.IMAP4.error):
                 self._imap.logout()
+            with contextlib.suppress(OSError):
+                self._imap.shutdown()  # where the server is gone, logging out has not
             self._imap = None
 
 

@@ -1,8 +1,8 @@
 """What of an e-mail's text the sender has written now: without quotes, attributions, signatures.
 
 Line by line, in time that grows with the text alone. Rather too much is kept than too little: a
-line goes only where it looks like what mail programs write. (attar's `tasks.threads` cuts threads for
-its models; it is no public name, so this is the desk's own.)
+line goes only where it looks like what mail programs write. (attar's `tasks.threads` cuts threads
+for its models; it is no public name, so this is the desk's own.)
 """
 
 from __future__ import annotations

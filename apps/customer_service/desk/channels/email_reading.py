@@ -26,7 +26,7 @@ _MOST_REFERENCES = 40
 _REPLY = re.compile(r"\s*(?:re|aw|fw|fwd|wg|antw|tr|rv|sv|vs|odp)(?:\[\d+\])?\s*:\s*", re.I)
 _PROGRAMS = re.compile(
     r"(?:mailer-daemon|postmaster|no-?_?reply|do-?not-?reply|bounces?|listserv|majordomo|mailman)"
-    r"(?:[+=_-].*)?|owner-.*|.*-(?:request|bounces?|owner)",
+    r"(?:[+=_-].*)?|owner-.*|.*-(?:request|bounces?|owner)(?:[+=].*)?",
     re.I,
 )
 _AWAY = re.compile(
@@ -36,49 +36,9 @@ _AWAY = re.compile(
     re.I,
 )  # fmt: skip
 #: Words that a text of a language can hardly do without.
-_COMMON = {
-    "en": frozenset(
-        [
-            "the",
-            "and",
-            "is",
-            "are",
-            "my",
-            "to",
-            "it",
-            "of",
-            "have",
-            "you",
-            "for",
-            "was",
-            "with",
-            "this",
-            "not",
-            "i",
-        ]
-    ),
-    "de": frozenset(
-        [
-            "der",
-            "die",
-            "das",
-            "und",
-            "ist",
-            "ich",
-            "nicht",
-            "mit",
-            "ein",
-            "eine",
-            "für",
-            "von",
-            "sie",
-            "habe",
-            "zu",
-            "den",
-            "es",
-        ]
-    ),
-}
+_EN = "the and is are my to it of have you for was with this not i"
+_DE = "der die das und ist ich nicht mit ein eine für von sie habe zu den es"
+_COMMON = {"en": frozenset(_EN.split()), "de": frozenset(_DE.split())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +155,8 @@ def _dmarc(message: Message, address: str | None, host: str | None) -> bool:
     if host is None or address is None or not found:
         return False
     said = re.sub(r'\([^()]*\)|"[^"]*"', " ", one_line(str(found[0]), 4_000))
+    if re.search(r'[()"\\]', said):
+        return False  # what is comment here and what is not, nobody can say
     server, *results = (part.strip() for part in said.split(";"))
     if not server or server.split()[0].casefold() != host.casefold():
         return False

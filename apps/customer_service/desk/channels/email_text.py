@@ -15,57 +15,17 @@ from html.parser import HTMLParser
 
 LONGEST = 200_000
 _MOST_PARTS, _DEEPEST = 60, 12
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "br",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "footer",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "td",
-        "th",
-        "tr",
-        "ul",
-    ]
+_LINES = (
+    "address article br dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table "
+    "td th tr ul"
 )
+_BLOCKS = frozenset(_LINES.split())
 _UNSEEN = frozenset(("head", "script", "style", "title", "template", "blockquote"))
 #: Of elements in which mail programs put what is quoted: they, or all that follows.
 _QUOTES = re.compile(r"\b(?:gmail_quote|yahoo_quoted|moz-cite-prefix|protonmail_quote)\b")
 _FOLLOWED = re.compile(r"\b(?:divRplyFwdMsg|appendonsend|OLK_SRC_BODY_SECTION)\b")
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "source",
-        "track",
-        "wbr",
-    ]
-)
+_EMPTY = "area base br col embed hr img input link meta source track wbr"
+_VOID = frozenset(_EMPTY.split())
 
 
 def text_of(message: Message) -> str:

@@ -60,9 +60,9 @@ def written(answer: Answer, settings: Email, token: str) -> EmailMessage:
     if answer.by_program:
         made["Auto-Submitted"] = "auto-replied"
         made["X-Auto-Response-Suppress"] = "All"
-    made["Content-Language"] = answer.language
     below = f"\n\n-- \n{settings.signature}" if settings.signature else ""
     made.set_content(f"{answer.text}{below}\n", charset="utf-8", cte="quoted-printable")
+    made["Content-Language"] = answer.language  # after the content, which takes such headers away
     return made
 
 
