@@ -35,6 +35,7 @@ class Mailbox:
 
 class _Session(socketserver.StreamRequestHandler):
     server: Any
+    disable_nagle_algorithm = True  # an answer is written in pieces
 
     def handle(self) -> None:
         box: Mailbox = self.server.box

@@ -17,7 +17,6 @@ from desk.channels.email_settings import Email
 TIMEOUT_S = 30.0
 #: Bytes of a message that are fetched: its text stands in front of what is attached.
 MOST_BYTES = 1 << 20
-_AT_ONCE = 50  # messages of one look
 _log = logging.getLogger("desk.channels")
 
 
@@ -66,7 +65,7 @@ class Box:
         """UIDs, the oldest first."""
         (found, *_) = self._do("uid", "SEARCH", "UNSEEN", "UNDELETED")
         uids = found.split() if isinstance(found, bytes) else []
-        return [uid.decode() for uid in uids][:_AT_ONCE]
+        return [uid.decode() for uid in uids]
 
     def fetch(self, uid: str) -> bytes | None:
         """The message, cut where it is very long; None where another program has removed it."""

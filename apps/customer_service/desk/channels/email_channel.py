@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections import Counter
+import time
 from collections.abc import AsyncIterator
 
 from anyio import to_thread
@@ -29,7 +29,7 @@ from desk.channels.wire import short_key
 from desk.types import Desk, Message, Turn
 
 _HOUR_S, _LONGEST_PAUSE_S = 3600.0, 300.0
-_MOST_TRIES = 20  # looks at a message whose answer does not go out, before people look at it
+_TRIES_S = 24 * _HOUR_S  # for which a message is tried again, before people look at it
 _log = logging.getLogger("desk.channels")
 
 
@@ -42,7 +42,7 @@ class EmailChannel:
         self._threads = Threads(settings.state, lasts_s)
         self._delivered = delivered(self._threads.url, lasts_s)
         self._ended = threading.Event()
-        self._tried: Counter[str] = Counter()
+        self._failed: dict[str, float] = {}  # UID -> when it failed first
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -63,7 +63,7 @@ class EmailChannel:
             try:
                 self.look()
                 pause = self._settings.looks_s
-            except BoxError as error:
+            except (BoxError, NotSentError) as error:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
                 _log.warning("%s; the next look is in %.0f s", error, pause)
             except Exception:
@@ -79,7 +79,8 @@ class EmailChannel:
         self._delivered.close()
 
     def look(self) -> None:
-        """Deal with what is unread, and send what people have said. Raises BoxError."""
+        """Deal with what is unread, and send what people have said. Raises BoxError and, where no
+        mail goes out, NotSentError."""
         self._send_what_people_say()
         with Box(self._settings) as box:
             for uid in box.unread():
@@ -90,25 +91,29 @@ class EmailChannel:
                     self._deal_with(box, uid, raw)
 
     def _deal_with(self, box: Box, uid: str, raw: bytes) -> None:
+        """Raises BoxError, and NotSentError where no mail goes out at all."""
         try:
             mail = read_mail(raw, self._settings.from_address, self._settings.authenticated_by)
-        except Exception:
-            # Whatever it is, it must not keep others from being read.
-            _log.exception("a message of %d bytes could not be read", len(raw))
-            box.done(uid, for_people=True)
-            return
-        if mail.program is not None or mail.address is None:
-            _log.info("an e-mail is not answered: %s", mail.program)
-            box.done(uid)
-            return
-        try:
+            if mail.program is not None or mail.address is None:
+                _log.info("an e-mail is not answered: %s", mail.program)
+                box.done(uid)
+                return
             self._answer(box, uid, mail, mail.address)
-        except NotSentError as error:
-            self._tried[mail.key] += 1
-            given_up = error.for_good or self._tried[mail.key] >= _MOST_TRIES
-            _log.warning("an answer was not sent: %s%s", error, "; given up" if given_up else "")
-            if given_up:
-                del self._tried[mail.key]
+            self._failed.pop(uid, None)
+        except BoxError:
+            raise
+        except Exception as error:
+            # One message must not keep others from being answered, nor be lost.
+            if isinstance(error, NotSentError):
+                _log.warning("an answer was not sent: %s", error)
+                if error.away:
+                    raise
+            else:
+                _log.exception("a message of %d bytes could not be dealt with", len(raw))
+            begun = self._failed.setdefault(uid, time.monotonic())
+            for_good = isinstance(error, NotSentError) and error.for_good
+            if for_good or time.monotonic() - begun > _TRIES_S:
+                del self._failed[uid]
                 box.done(uid, for_people=True)
 
     def _answer(self, box: Box, uid: str, mail: Mail, address: str) -> None:
@@ -175,6 +180,8 @@ class EmailChannel:
             _log.warning("what a person said was not sent: %s", error)
             if not error.for_good:
                 self._delivered.free(name)
+                if error.away:
+                    raise
                 return False
         self._delivered.note(name, DONE)
         return True

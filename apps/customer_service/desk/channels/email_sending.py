@@ -10,25 +10,29 @@ from desk.channels.email_settings import Email
 
 
 class NotSentError(Exception):
-    """for_good: the server has refused this message or its receiver, so trying again is no use."""
+    """for_good: the server has refused this message or its receiver, so trying again is no use.
+    away: the server takes no message at all now."""
 
-    def __init__(self, why: str, for_good: bool) -> None:
+    def __init__(self, why: str, *, for_good: bool = False, away: bool = False) -> None:
         super().__init__(why)
         self.for_good = for_good
+        self.away = away
 
 
 def send(message: EmailMessage, settings: Email) -> None:
     """Raises NotSentError."""
     where = (settings.smtp_host, settings.port("smtp"))
+    # A name to say EHLO with: looking up this machine's own takes long where nobody knows it.
+    name = settings.domain
     try:
         if settings.smtp_tls == "implicit":
             server: smtplib.SMTP = smtplib.SMTP_SSL(
-                *where, context=trusted(settings), timeout=TIMEOUT_S
+                *where, name, context=trusted(settings), timeout=TIMEOUT_S
             )
         else:
-            server = smtplib.SMTP(*where, timeout=TIMEOUT_S)
+            server = smtplib.SMTP(*where, name, TIMEOUT_S)
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSentError(f"{where[0]} cannot be reached: {error}", False) from None
+        raise NotSentError(f"{where[0]} cannot be reached: {error}", away=True) from None
     try:
         if settings.smtp_tls == "starttls":
             server.starttls(context=trusted(settings))
@@ -37,17 +41,19 @@ def send(message: EmailMessage, settings: Email) -> None:
     except (OSError, smtplib.SMTPException) as error:
         server.close()
         # Not the message's fault, whatever the code: somebody mends it.
-        raise NotSentError(f"{where[0]} lets nobody in: {type(error).__name__}", False) from None
+        raise NotSentError(
+            f"{where[0]} lets nobody in: {type(error).__name__}", away=True
+        ) from None
     try:
         server.send_message(message, settings.from_address, [str(message["To"])])
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
-        raise NotSentError(f"refused: {codes}", all(500 <= code < 600 for code in codes)) from None
+        raise NotSentError(f"refused: {codes}", for_good=min(codes) >= 500) from None
     except smtplib.SMTPResponseException as error:
-        for_good = 500 <= error.smtp_code < 600
-        raise NotSentError(f"refused with {error.smtp_code}", for_good) from None
+        code = error.smtp_code
+        raise NotSentError(f"refused with {code}", for_good=500 <= code < 600) from None
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSentError(f"broke off: {error}", False) from None
+        raise NotSentError(f"broke off: {error}", away=True) from None
     finally:
         _leave(server)
 

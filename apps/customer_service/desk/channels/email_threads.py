@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sql
@@ -70,6 +70,8 @@ class Threads:
             where = where.set(drivername="postgresql+psycopg")
         self.url = where.render_as_string(hide_password=False)
         self._engine = sql.create_engine(where)
+        if where.get_backend_name() == "sqlite":
+            sql.event.listen(self._engine, "connect", _quickly)
         self._lasts_s, self._now = lasts_s, now
         _METADATA.create_all(self._engine)
 
@@ -79,31 +81,23 @@ class Threads:
     def of(self, mail: Mail, language: str) -> Thread:
         """The thread of a message, begun where it is the first of one. mail: with an address."""
         assert mail.address is not None
+        now = self._now()
         found = self._known(mail)
         thread = found or self._begin(mail, language)
         ids = [*thread.last, *(one for one in (mail.message_id,) if one and one not in thread.last)]
         last = (*ids[:1], *ids[1:][-_MOST_IDS:])
-        changed: dict[str, Any] = {"last": " ".join(last), "at": self._now()}
-        if mail.language:
-            changed["language"] = mail.language
+        language = mail.language or thread.language
+        changed = {"last": " ".join(last), "at": now, "language": language}
+        is_it = THREADS.c.conversation == thread.conversation
         with self._engine.begin() as connection:
-            is_it = THREADS.c.conversation == thread.conversation
             connection.execute(THREADS.update().where(is_it).values(**changed))
-        self._keep(mail.key, thread.conversation, mail.address, ours=False)
-        return Thread(
-            thread.conversation,
-            thread.address,
-            thread.token,
-            thread.subject,
-            mail.language or thread.language,
-            last,
-            thread.seen,
-            thread.new,
-        )
+            self._keep(connection, mail.key, thread, ours=False)
+        return replace(thread, language=language, last=last)
 
     def sent(self, thread: Thread, message_id: str) -> None:
         """An answer has gone out: it is one that may be answered."""
-        self._keep(message_id, thread.conversation, thread.address, ours=True)
+        with self._engine.begin() as connection:
+            self._keep(connection, message_id, thread, ours=True)
 
     def answers(self, address: str, within_s: float) -> int:
         """How many answers an address has had lately."""
@@ -158,16 +152,15 @@ class Threads:
             query = sql.select(THREADS).where(THREADS.c.conversation == name)
             return _thread(connection.execute(query).one(), new=True)
 
-    def _keep(self, key: str, conversation: str, address: str, ours: bool) -> None:
+    def _keep(self, connection: sql.Connection, key: str, thread: Thread, ours: bool) -> None:
         row = {
             "name": _digest(key),
-            "conversation": conversation,
-            "address": address,
+            "conversation": thread.conversation,
+            "address": thread.address,
             "ours": ours,
             "at": self._now(),
         }
-        with self._engine.begin() as connection:
-            self._insert(connection, MESSAGES, row)
+        self._insert(connection, MESSAGES, row)
 
     def _insert(self, connection: sql.Connection, table: sql.Table, row: dict[str, Any]) -> None:
         """Where it is not there already."""
@@ -187,5 +180,11 @@ def _thread(row: Any, new: bool = False) -> Thread:
     return Thread(*about, last, row.seen, new)
 
 
-def _digest(name: str | Iterable[str]) -> str:
-    return hashlib.sha256(str(name).encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _quickly(connection: Any, _: object) -> None:
+    """SQLite keeps what a killed process has written, and syncs less often for it."""
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=15000"):
+        connection.execute(f"PRAGMA {pragma}")
