@@ -20,6 +20,7 @@ with suppress(ImportError):  # no SQLAlchemy: the shop's tests are skipped
 
 with suppress(ImportError):  # no aiosmtpd: the tests of e-mail over servers are skipped
     from mail_fixtures import (  # noqa: F401
+        authority,
         certificate,
         dovecot,
         mail_world,

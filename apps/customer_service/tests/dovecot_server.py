@@ -29,6 +29,12 @@ ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
 mail_location = maildir:{folder}/mail/%u
 first_valid_uid = 1
+auth_mechanisms = plain xoauth2
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/oauth2.conf
+}}
 passdb {{
   driver = static
   args = password={password}
@@ -61,6 +67,15 @@ service stats {{
 """
 
 
+_OAUTH = """
+introspection_mode = auth
+introspection_url = {url}/introspect
+active_attribute = active
+active_value = true
+username_attribute = username
+"""
+
+
 def missing() -> str | None:
     """Why there can be no server; None where there can."""
     if shutil.which("dovecot", path=_PATH) is None:
@@ -74,8 +89,9 @@ _PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 
 
 @contextmanager
-def running(certificate: bytes, key: bytes) -> Iterator[tuple[int, int]]:
-    """Its ports: plain (with STARTTLS) and TLS. Any user has the password PASSWORD."""
+def running(certificate: bytes, key: bytes, authority: str) -> Iterator[tuple[int, int]]:
+    """Its ports: plain (with STARTTLS) and TLS. Any user has the password PASSWORD. authority:
+    URL of whoever says whose an access token is."""
     folder = Path(tempfile.mkdtemp(prefix="desk-dovecot-"))
     root = os.getuid() == 0
     owner = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.getuid())
@@ -83,6 +99,7 @@ def running(certificate: bytes, key: bytes) -> Iterator[tuple[int, int]]:
         folder.chmod(0o755)
         (folder / "cert.pem").write_bytes(certificate)
         (folder / "key.pem").write_bytes(key)
+        (folder / "oauth2.conf").write_text(_OAUTH.format(url=authority))
         for name in ("mail", "home"):
             (folder / name).mkdir()
             os.chown(folder / name, owner.pw_uid, owner.pw_gid)

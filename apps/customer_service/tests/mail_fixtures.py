@@ -16,6 +16,7 @@ from desk.channels.email_channel import EmailChannel
 from desk.channels.email_settings import Email
 from imap_server import serving_imap
 from mail_world import DovecotBox, FakeBox, World, serving_smtp, settings
+from oauth_authority import Authority, serving_tokens
 
 #: Mailboxes of one Dovecot, a new one for each test.
 NUMBERS = iter(range(1, 10**6))
@@ -27,10 +28,16 @@ def certificate() -> tuple[bytes, bytes]:
 
 
 @pytest.fixture(scope="session")
-def dovecot(certificate: tuple[bytes, bytes]) -> Iterator[tuple[int, int]]:
+def authority() -> Iterator[Authority]:
+    with serving_tokens() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def dovecot(certificate: tuple[bytes, bytes], authority: Authority) -> Iterator[tuple[int, int]]:
     if why := dovecot_server.missing():
         pytest.skip(why)
-    with dovecot_server.running(*certificate) as ports:
+    with dovecot_server.running(*certificate, authority.url) as ports:
         yield ports
 
 

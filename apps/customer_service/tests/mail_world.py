@@ -80,7 +80,8 @@ class Post:
 
 
 @contextlib.contextmanager
-def serving_smtp(**more: Any) -> Iterator[Post]:
+def serving_smtp(judge: Any = None, **more: Any) -> Iterator[Post]:
+    """judge: of XOAUTH2, where the server wants a login."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from aiosmtpd.controller import Controller
@@ -103,6 +104,8 @@ def serving_smtp(**more: Any) -> Iterator[Post]:
             post.to.append(envelope.rcpt_tos)
             return "250 OK"
 
+    if judge is not None:
+        Handler.auth_XOAUTH2 = staticmethod(judge)  # type: ignore[attr-defined]
     with socket.socket() as probe:  # the controller knocks at its port, so it must know it
         probe.bind(("127.0.0.1", 0))
         post.port = probe.getsockname()[1]

@@ -227,6 +227,13 @@ def test_it_is_not_asked_where_consent_hangs_on_it(service: Service, make: Make)
             large(said)
         assert bool(service.asked) is asked, (asking, said)
     service.asked.clear()
+    with taking(Conversation("c", settled=wish)):
+        large("thanks, that's all")
+        large("and the other one")
+        assert service.asked == []
+        large("the one my nan gave to me does not do what it should")
+        assert len(service.asked) == 1
+    service.asked.clear()
     with taking(Conversation("c", language="pl")):
         assert large("gdzie jest moja paczka") is UNSURE
     large("a person please")

@@ -44,6 +44,20 @@ def test_a_budget_is_of_a_day(where: str, tmp_path: Path, request: pytest.Fixtur
     one.close()
 
 
+def test_what_is_personal() -> None:
+    for said, sent in (
+        ("call 020 7946 0123 or +49 30 1234567", "call [PHONE_1] or [PHONE_2]"),
+        ("came on 01/06/2026 for £49.99, size 42", "came on 01/06/2026 for £49.99, size 42"),
+        ("#48213 and mf 48213 and 48213", "[ORDER_1] and [ORDER_2] and [ORDER_3]"),
+        ("to Lindenstraße 12b, 10115 Berlin", "to [ADDRESS_1], [ORDER_1] Berlin"),
+        ("jo@x.co, again JO@x.co and jo@x.co", "[EMAIL_1], again [EMAIL_2] and [EMAIL_1]"),
+        ("GB29 NWBK 6016 1331 9268 19 is my IBAN", "[ACCOUNT_1] is my IBAN"),
+        ("card 4111 1111 1111 1111", "card [CARD_1]"),
+        ("they call me [EMAIL_1] jo@x.co", "they call me [EMAIL_1] [EMAIL_2]"),
+    ):
+        assert redacted(said).text == sent
+
+
 @given(st.text(st.sampled_from("ab MF-12345@x.co[EMAIL_1]\n+"), max_size=60))
 def test_names_can_always_be_named_back(said: str) -> None:
     made = redacted(said, ("ab",))

@@ -12,6 +12,7 @@ import re
 import ssl
 from types import TracebackType
 
+from desk.channels.email_oauth import NoTokenError, xoauth2
 from desk.channels.email_settings import Email
 
 TIMEOUT_S = 30.0
@@ -89,8 +90,16 @@ class Box:
 
     def _log_in(self) -> None:
         assert self._imap is not None
-        assert self._settings.imap_password is not None
-        user, password = self._settings.imap_user, self._settings.imap_password.reveal()
+        user, secret = self._settings.imap_user, self._settings.imap_password
+        if secret is None:
+            try:
+                told = [xoauth2(user, self._settings).encode()]
+            except NoTokenError as error:
+                raise BoxError(str(error)) from None
+            # A server that refuses asks once more, and wants to hear nothing.
+            self._imap.authenticate("XOAUTH2", lambda _: told.pop() if told else b"")
+            return
+        password = secret.reveal()
         if "AUTH=PLAIN" in self._imap.capabilities:
             said = f"\0{user}\0{password}".encode()
             self._imap.authenticate("PLAIN", lambda _: said)

@@ -6,6 +6,7 @@ import smtplib
 from email.message import EmailMessage
 
 from desk.channels.email_box import TIMEOUT_S, trusted
+from desk.channels.email_oauth import NoTokenError, xoauth2
 from desk.channels.email_settings import Email
 
 
@@ -36,9 +37,9 @@ def send(message: EmailMessage, settings: Email) -> None:
     try:
         if settings.smtp_tls == "starttls":
             server.starttls(context=trusted(settings))
-        if settings.smtp_user is not None and settings.smtp_password is not None:
-            server.login(settings.smtp_user, settings.smtp_password.reveal())
-    except (OSError, smtplib.SMTPException) as error:
+        if settings.smtp_user is not None:
+            _log_in(server, settings, settings.smtp_user)
+    except (OSError, smtplib.SMTPException, NoTokenError) as error:
         server.close()
         # Not the message's fault, whatever the code: somebody mends it.
         raise NotSentError(
@@ -56,6 +57,16 @@ def send(message: EmailMessage, settings: Email) -> None:
         raise NotSentError(f"broke off: {error}", away=True) from None
     finally:
         _leave(server)
+
+
+def _log_in(server: smtplib.SMTP, settings: Email, user: str) -> None:
+    server.ehlo_or_helo_if_needed()
+    if settings.smtp_password is not None:
+        server.login(user, settings.smtp_password.reveal())
+        return
+    told = [xoauth2(user, settings)]
+    # A server that refuses asks once more, and wants to hear nothing.
+    server.auth("XOAUTH2", lambda challenge=None: told.pop() if told else "")
 
 
 def _leave(server: smtplib.SMTP) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from desk.secret import Secret, SettingsError
 
@@ -37,7 +38,8 @@ class Email:
     instead of the system's. done_folder: where a message goes once it is answered; without one it
     is marked as read. authenticated_by: the authserv-id whose Authentication-Results say whether a
     sender is who it claims (dmarc=pass); without one nobody is. language: of messages that tell
-    none. looks_s: between looks. most_an_hour: answers to one address. lasts_days: after which
+    none. oauth_…: of an authority that gives tokens for client credentials, in the place of both
+    passwords. looks_s: between looks. most_an_hour: answers to one address. lasts_days: after which
     a thread begins anew. signature: below every answer."""
 
     from_address: str = ""
@@ -59,6 +61,10 @@ class Email:
     authenticated_by: str | None = None
     language: str = "en"
     signature: str = ""
+    oauth_token_url: str | None = None
+    oauth_client_id: str = ""
+    oauth_client_secret: Secret | None = None
+    oauth_scope: str = "https://outlook.office365.com/.default"
     looks_s: float = 15.0
     most_an_hour: int = 10
     lasts_days: float = 30.0
@@ -69,9 +75,11 @@ class Email:
                 raise SettingsError(f"email.{name}: is expected")
         if not ADDRESS.fullmatch(self.from_address):
             raise SettingsError("email.from_address: an address as help@shop.example is expected")
-        if self.imap_password is None:
+        if self.oauth_token_url is not None:
+            self._check_oauth()
+        elif self.imap_password is None:
             raise SettingsError("email.imap_password_env: is expected")
-        if (self.smtp_user is None) != (self.smtp_password is None):
+        elif (self.smtp_user is None) != (self.smtp_password is None):
             raise SettingsError("email.smtp_user and email.smtp_password_env: give both or none")
         for kind in ("imap", "smtp"):
             tls, host = getattr(self, f"{kind}_tls"), getattr(self, f"{kind}_host")
@@ -91,6 +99,18 @@ class Email:
         for name in ("looks_s", "most_an_hour", "lasts_days"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"email.{name}: more than 0 is expected")
+
+    def _check_oauth(self) -> None:
+        if not self.oauth_client_id or self.oauth_client_secret is None:
+            raise SettingsError(
+                "email.oauth_client_id and email.oauth_client_secret_env: are expected beside "
+                "email.oauth_token_url"
+            )
+        if self.imap_password is not None or self.smtp_password is not None:
+            raise SettingsError("email: either passwords or oauth_token_url is expected, not both")
+        where = urlsplit(self.oauth_token_url or "")
+        if where.scheme != "https" and where.hostname not in _HERE:
+            raise SettingsError("email.oauth_token_url: https is expected")
 
     def port(self, kind: Literal["imap", "smtp"]) -> int:
         given: int | None = getattr(self, f"{kind}_port")

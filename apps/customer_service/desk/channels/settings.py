@@ -140,6 +140,7 @@ _SECRETS = {
     "password_env": "password",
     "key_env": "key",
     "imap_password_env": "imap_password",
+    "oauth_client_secret_env": "oauth_client_secret",
     "smtp_password_env": "smtp_password",
 }
 

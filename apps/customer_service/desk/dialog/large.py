@@ -92,8 +92,10 @@ class LargeUnderstands:
             return False
         if not any(c.isalpha() for c in text) or tone.wants_person(text):
             return False
-        if conversation is None or conversation.wish is None:
-            return conversation is None or conversation.settled is None or not tone.closes(text)
+        if conversation is None:
+            return True
+        if conversation.wish is None:
+            return conversation.settled is None or not _goes_on(text)
         if conversation.asking in (None, "meant", "offer"):
             return tone.consents(text) is None
         return conversation.asking != "confirm" and len(text.split()) > _SHORT
@@ -194,6 +196,11 @@ def _standing(value: str, text: str) -> str | None:
     pattern = r"\s+".join(re.escape(word) for word in words)
     found = re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)
     return found[0] if found else None
+
+
+def _goes_on(text: str) -> bool:
+    """Thanks, or a few words about what was dealt with, which the policy understands from there."""
+    return tone.closes(text) or (tone.follows_on(text) and len(text.split()) <= _SHORT)
 
 
 def _short(language: str) -> str:

@@ -25,7 +25,13 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "ORDER",
         re.compile(r"(?<![\w@])#?\s?mf[\s-]{0,2}#?\d{5}(?!\d)|(?<!\w)#\d{4,8}(?!\d)", re.I),
     ),
-    ("PHONE", re.compile(r"(?<![\w.,£$€-])(?:\+|00?)\d(?:[ ()/.-]{0,2}\d){6,13}(?!\d)")),
+    (
+        "PHONE",
+        re.compile(
+            r"(?<![\w.,£$€-])(?!\d{1,2}[/.-]\d{1,2}[/.-]\d)"  # a date is none
+            r"(?:\+|00?)\d(?:[ ()/.-]{0,2}\d){6,13}(?!\d)"
+        ),
+    ),
     ("ORDER", re.compile(r"(?<![\w.,£$€/-])\d{5}(?![\w/-]|[.,]\d)")),
     (
         "ADDRESS",
