@@ -48,11 +48,13 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Understood:
     """What a message says. requests: none where it is out of scope. abstained: the model's
-    certified threshold says that nothing may be done on its word. large: of a message that a large
-    model was to be asked."""
+    certified threshold says that nothing may be done on its word. alternatives: other intents that
+    it may be about, with how likely each is, best first. large: of a message that a large model was
+    to be asked."""
 
     requests: tuple[Request, ...]
     abstained: bool = False
+    alternatives: tuple[tuple[str, float], ...] = ()
     large: Asked | None = None
 
 
@@ -74,6 +76,10 @@ class Passage:
 class Knows(Protocol):
     def __call__(self, text: str) -> Passage | None:
         """The best passage, None where no document is a good answer."""
+
+    def near(self, text: str, intent: str) -> tuple[Passage, ...]:
+        """Pages about what an intent asks for, the likeliest to answer the text first, whether or
+        not it does; a few at most."""
 
 
 @dataclass(frozen=True, slots=True)

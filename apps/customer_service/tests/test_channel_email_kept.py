@@ -228,6 +228,11 @@ def test_a_mailbox_that_is_away_is_looked_at_again(tmp_path: Path, caplog: Any) 
     channel.close()
 
 
+def test_a_state_that_is_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"email\.state"):
+        EmailChannel(FakeDesk(), settings(tmp_path, 1, 1, state="mysql://x/y"))
+
+
 def test_folders_of_other_alphabets() -> None:
     assert _quoted('Räume & "x"') == '"R&AOQ-ume &- \\"x\\""'
 

@@ -13,11 +13,12 @@ pytest.importorskip("sqlalchemy", reason="the extra desk is not installed")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.dialog.large import _standing, read_functions
+from desk.dialog.large import LargeUnderstands, _standing, read_functions
 from desk.dialog.large_budget import InProcess, InSql
 from desk.dialog.large_personal import redacted
 from desk.dialog.large_settings import Large
 from desk.secret import SettingsError
+from desk.types import Understood
 from shop_fixtures import create_database
 
 
@@ -86,6 +87,12 @@ def test_a_value_stands_in_the_text_or_is_none(value: str, said: str) -> None:
 def test_settings_that_cannot_be_meant(values: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         Large(**{"url": "https://llm.example/v1", "model": "m", "requests_a_day": 1} | values)
+
+
+def test_a_budget_that_is_nowhere() -> None:
+    about = Large("http://localhost/v1", "m", requests_a_day=1, budget="mysql://x/y")
+    with pytest.raises(SettingsError, match=r"large\.budget"):
+        LargeUnderstands(lambda text: Understood(()), about, [])
 
 
 def test_functions_that_are_none(tmp_path: Path) -> None:

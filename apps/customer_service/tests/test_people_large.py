@@ -33,7 +33,7 @@ def test_who_decided_is_recorded(tmp_path: Path) -> None:
     recorder = Recorder(kept, clock=lambda: MONDAY)
     said = {
         "m1": Understood((request("invoice"),), large=Asked("decided", 2, 900, 20)),
-        "m2": Understood((), True, Asked("budget")),
+        "m2": Understood((), True, large=Asked("budget")),
         "m3": Understood((request("invoice"),)),
     }
     chat = Chat()

@@ -81,17 +81,20 @@ class InSql:
     def __init__(self, url: str, lasts_s: float, now: Callable[[], float] = time.time) -> None:
         import sqlalchemy as sql
 
+        from desk.database import make_tables, open_engine, writing
+
         self._sql, self._lasts_s, self._now = sql, lasts_s, now
-        self._engine = sql.create_engine(url)
+        self._engine = writing(open_engine(url, "bot.delivered"))
+        tables = sql.MetaData()
         self._table = sql.Table(
             "channel_delivered",
-            sql.MetaData(),
+            tables,
             sql.Column("name", sql.String(64), primary_key=True),
             sql.Column("sent", sql.Integer, nullable=False),
             sql.Column("until", sql.Float, nullable=False),
             sql.Column("begun", sql.Float, nullable=False, index=True),
         )
-        self._table.create(self._engine, checkfirst=True)
+        make_tables(self._engine, tables)
         self._cleared = 0.0
 
     def claim(self, name: str) -> int | None:

@@ -26,6 +26,7 @@ from desk.channels.email_threads import Thread, Threads
 from desk.channels.email_writing import Answer, message_id, text_of_reply, written
 from desk.channels.phrases import phrase
 from desk.channels.wire import short_key
+from desk.secret import SettingsError
 from desk.types import Desk, Message, Turn
 
 _HOUR_S, _LONGEST_PAUSE_S = 3600.0, 300.0
@@ -34,13 +35,17 @@ _log = logging.getLogger("desk.channels")
 
 
 class EmailChannel:
-    """One for a process; `open` looks until it is left, `look` looks once."""
+    """One for a process; `open` looks until it is left, `look` looks once. Raises SettingsError,
+    when it is made, for a state's URL that is none."""
 
     def __init__(self, desk: Desk, settings: Email) -> None:
         self._desk, self._settings = desk, settings
         lasts_s = settings.lasts_days * 86_400
-        self._threads = Threads(settings.state, lasts_s)
-        self._delivered = delivered(self._threads.url, lasts_s)
+        try:
+            self._threads = Threads(settings.state, lasts_s)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        self._delivered = delivered(settings.state, lasts_s)
         self._ended = threading.Event()
         self._failed: dict[str, float] = {}  # UID -> when it failed first
 

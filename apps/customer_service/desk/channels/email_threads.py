@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sql
 
 from desk.channels.email_reading import Mail
+from desk.database import make_tables, open_engine, writing
 
 _METADATA = sql.MetaData()
 #: token: makes the ids of the thread's answers; last: what the next answer refers to, ids separated
@@ -65,15 +66,10 @@ class Threads:
     quiet and still go on."""
 
     def __init__(self, url: str, lasts_s: float, now: Callable[[], float] = time.time) -> None:
-        where = sql.make_url(url)
-        if where.drivername in ("postgresql", "postgres"):
-            where = where.set(drivername="postgresql+psycopg")
-        self.url = where.render_as_string(hide_password=False)
-        self._engine = sql.create_engine(where)
-        if where.get_backend_name() == "sqlite":
-            sql.event.listen(self._engine, "connect", _quickly)
+        self._engine = open_engine(url, "email.state")
+        self._writing = writing(self._engine)
         self._lasts_s, self._now = lasts_s, now
-        _METADATA.create_all(self._engine)
+        make_tables(self._engine, _METADATA)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -89,14 +85,14 @@ class Threads:
         language = mail.language or thread.language
         changed = {"last": " ".join(last), "at": now, "language": language}
         is_it = THREADS.c.conversation == thread.conversation
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             connection.execute(THREADS.update().where(is_it).values(**changed))
             self._keep(connection, mail.key, thread, ours=False)
         return replace(thread, language=language, last=last)
 
     def sent(self, thread: Thread, message_id: str) -> None:
         """An answer has gone out: it is one that may be answered."""
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             self._keep(connection, message_id, thread, ours=True)
 
     def answers(self, address: str, within_s: float) -> int:
@@ -147,7 +143,7 @@ class Threads:
             "seen": 0,
             "at": self._now(),
         }
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             self._insert(connection, THREADS, row)
             query = sql.select(THREADS).where(THREADS.c.conversation == name)
             return _thread(connection.execute(query).one(), new=True)
@@ -170,7 +166,7 @@ class Threads:
         connection.execute(kind.insert(table).values(row).on_conflict_do_nothing())
 
     def _set(self, which: Any, **values: Any) -> None:
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             connection.execute(THREADS.update().where(which).values(**values))
 
 
@@ -182,9 +178,3 @@ def _thread(row: Any, new: bool = False) -> Thread:
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _quickly(connection: Any, _: object) -> None:
-    """SQLite keeps what a killed process has written, and syncs less often for it."""
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=15000"):
-        connection.execute(f"PRAGMA {pragma}")

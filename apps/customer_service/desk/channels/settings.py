@@ -34,10 +34,16 @@ from desk.dialog.large_settings import Large
 from desk.secret import Secret as Secret
 from desk.secret import SettingsError as SettingsError
 
+#: Environment variable of the secret that a process makes for its workers where none is set.
+MADE_SECRET = "DESK_MADE_SECRET"
 LEAST_SECRET = 32  # bytes, of HS256 (RFC 7518, 3.2)
 GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
 BOT_KEYS = "https://login.botframework.com/v1/.well-known/openidconfiguration"
 LOGIN = "https://login.microsoftonline.com"
+
+
+def _made_secret() -> Secret:
+    return Secret(os.environ.get(MADE_SECRET) or secrets.token_urlsafe(32))
 
 
 def _long(value: Secret | None, name: str) -> None:
@@ -48,13 +54,13 @@ def _long(value: Secret | None, name: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Web:
     """REST, WebSocket and widget. secret: signs conversations; made anew at each start where none
-    is given, which several workers or a restart do not survive. identity: the shop signs who its
+    is given, which conversations do not survive. identity: the shop signs who its
     customer is with it (HS256). origins: pages that may hold the widget. keys: name -> SHA-256 of
     API keys of servers, which may say who a customer is. lasts_s: of a conversation's token.
     messages_a_minute: of one conversation; conversations_a_minute: begun from one address by others
     than servers with a key (behind a proxy that tells no addresses, that is everybody)."""
 
-    secret: Secret = field(default_factory=lambda: Secret(secrets.token_urlsafe(32)))
+    secret: Secret = field(default_factory=_made_secret)
     identity: Secret | None = None
     origins: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -163,21 +169,22 @@ def settings_of(values: Mapping[str, Any], environment: Mapping[str, str] = os.e
         "large": Large,
     }
     for name in values:
-        _known(name, sections, "the settings")
-    made: dict[str, Any] = {n: _section(sections[n], n, v, environment) for n, v in values.items()}
+        known(name, sections, "the settings")
+    made: dict[str, Any] = {n: section(sections[n], n, v, environment) for n, v in values.items()}
     return Settings(**made)
 
 
-def _section(
+def section(
     kind: type[Any], name: str, values: Mapping[str, Any], environment: Mapping[str, str]
 ) -> Any:
+    """A table of the settings as one of the data classes. Raises SettingsError."""
     if not isinstance(values, Mapping):
         raise SettingsError(f"{name}: a table [{name}] is expected")
     plain = [f.name for f in fields(kind) if f.name not in _SECRETS.values()]
     hidden = {env: f for env, f in _SECRETS.items() if f in {x.name for x in fields(kind)}}
     made: dict[str, Any] = {}
     for key, value in values.items():
-        _known(key, [*plain, *hidden], name)
+        known(key, [*plain, *hidden], name)
         if key not in hidden:
             made[key] = tuple(value) if isinstance(value, list) else value
         elif not (found := environment.get(str(value))):
@@ -187,7 +194,8 @@ def _section(
     return kind(**made)
 
 
-def _known(key: str, names: Any, where: str) -> None:
+def known(key: str, names: Any, where: str) -> None:
+    """Raises SettingsError, with the name that may be meant, for a key that is none of them."""
     if key not in names:
         near = get_close_matches(key, list(names), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"

@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
+from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, get_args
@@ -45,7 +46,8 @@ _FAULTS = ("late", "failed", "broken")
 
 
 class LargeUnderstands:
-    """functions: of the small model, as OpenAI's `tools` (`read_functions`)."""
+    """functions: of the small model, as OpenAI's `tools` (`understanding.tools_of`, or
+    `read_functions`). Raises SettingsError where the budget's URL is none."""
 
     def __init__(
         self,
@@ -71,13 +73,13 @@ class LargeUnderstands:
         try:
             requests, asked = self._ask(text, understood)
         except Failed as failed:
-            return Understood(understood.requests, True, Asked(failed.outcome))
+            return replace(understood, large=Asked(failed.outcome))
         except Exception:
             _LOG.exception("the large model could not be asked")
-            return Understood(understood.requests, True, Asked("failed"))
+            return replace(understood, large=Asked("failed"))
         if requests is None:
-            return Understood(understood.requests, True, asked)
-        return Understood(requests, False, asked)
+            return replace(understood, large=asked)
+        return Understood(requests, large=asked)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -169,7 +171,10 @@ def read_functions(path: str | Path) -> list[Mapping[str, Any]]:
 def _budget(settings: Large) -> Budget:
     pounds = settings.pounds_a_day
     most = (settings.requests_a_day, None if pounds is None else round(pounds * 1e6))
-    return InProcess(*most) if settings.budget is None else InSql(settings.budget, *most)
+    try:
+        return InProcess(*most) if settings.budget is None else InSql(settings.budget, *most)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _slots_of(function: Mapping[str, Any]) -> tuple[Slot, ...]:

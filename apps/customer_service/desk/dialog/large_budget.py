@@ -59,7 +59,7 @@ class InProcess:
 
 
 class InSql:
-    """Shared by all workers, and there again after a restart. url: as of SQLAlchemy."""
+    """Shared by all workers, and there again after a restart. url: as of `desk.database`."""
 
     def __init__(
         self,
@@ -70,19 +70,19 @@ class InSql:
     ) -> None:
         import sqlalchemy as sql
 
+        from desk.database import make_tables, open_engine, writing
+
         self._sql, self._most, self._now = sql, (requests, cost), now
-        where = sql.make_url(url)
-        if where.drivername in ("postgresql", "postgres"):
-            where = where.set(drivername="postgresql+psycopg")
-        self._engine = sql.create_engine(where)
+        self._engine = writing(open_engine(url, "large.budget"))
+        tables = sql.MetaData()
         self._table = sql.Table(
             "large_spent",
-            sql.MetaData(),
+            tables,
             sql.Column("day", sql.String(10), primary_key=True),
             sql.Column("requests", sql.Integer, nullable=False),
             sql.Column("micropounds", sql.BigInteger, nullable=False),
         )
-        self._table.create(self._engine, checkfirst=True)
+        make_tables(self._engine, tables)
 
     def take(self, cost: int) -> bool:
         t, (most_requests, most_cost) = self._table, self._most

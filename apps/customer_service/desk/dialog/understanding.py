@@ -63,3 +63,12 @@ def _slots(arguments: Mapping[str, Any]) -> dict[Slot, tuple[str, ...]]:
         if said := tuple(str(value) for value in values if str(value).strip()):
             found[name] = said
     return found
+
+
+def tools_of(model: ModelUnderstands) -> list[dict[str, Any]]:
+    """The functions that a model knows, as OpenAI's `tools`."""
+    functions = model._predictor.manifest["task_settings"].get("functions") or ()
+    return [
+        {"type": "function", "function": {"name": one["name"], "parameters": one["parameters"]}}
+        for one in functions
+    ]

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -22,12 +21,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
     inspect,
-    make_url,
-    text,
 )
+
+from desk.database import make_tables, open_engine, writing
 
 METADATA = MetaData()
 #: Conversations handed over. spoken: messages taken until then, which tells one handing over from
@@ -100,30 +97,16 @@ VERDICTS = Table(
     Column("calls", Text),
     Column("document", String(200)),
 )
-_MAKES_TABLES = 20261129  # of the lock that keeps two processes from making the tables at once
 
 
 class PeopleDatabase:
     """url: sqlite:///path or postgresql://user:password@host/name. ValueError for any other."""
 
     def __init__(self, url: str) -> None:
-        where = make_url(url)
-        kind = where.get_backend_name()
-        if kind in ("postgresql", "postgres"):
-            driver = where.set(drivername="postgresql+psycopg")
-            self._engine = create_engine(driver, pool_pre_ping=True)
-        elif kind == "sqlite" and where.database not in (None, "", ":memory:"):
-            self._engine = _sqlite(url)
-        else:
-            raise ValueError(
-                f"the people's tables cannot be kept at {where.render_as_string()}: "
-                "expected sqlite:///path (a file) or postgresql://user:password@host/name"
-            )
-        self._writing = self._engine.execution_options(writes=True)
+        self._engine = open_engine(url, "the people's tables")
+        self._writing = writing(self._engine)
+        make_tables(self._engine, METADATA)
         with self.writes() as connection:
-            if kind != "sqlite":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MAKES_TABLES})
-            METADATA.create_all(connection)
             _add_columns(connection)
 
     @contextmanager
@@ -161,7 +144,9 @@ def _add_columns(connection: Connection) -> None:
         for column in table.columns:
             if column.name not in there:
                 kind = column.type.compile(connection.dialect)
-                add = f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                # Of two processes that add it at once to PostgreSQL, one has nothing to do.
+                unless = "IF NOT EXISTS " if connection.dialect.name == "postgresql" else ""
+                add = f"ALTER TABLE {table.name} ADD COLUMN {unless}{column.name} {kind}"
                 connection.exec_driver_sql(add)
 
 
@@ -170,21 +155,3 @@ def _insert(connection: Connection, table: Table) -> Any:
 
     kind = sqlite if connection.dialect.name == "sqlite" else postgresql
     return kind.insert(table)
-
-
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 15})
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # BEGIN is ours, below
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        # A writer takes its lock at once: one that reads first may otherwise fail half-way.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
