@@ -21,6 +21,7 @@ from desk.channels.botframework import BotFramework
 from desk.channels.dialogflow_callers import Callers
 from desk.channels.dialogflow_cx import Cx
 from desk.channels.dialogflow_es import Es
+from desk.channels.email_channel import EmailChannel
 from desk.channels.rest import Rest
 from desk.channels.settings import Settings
 from desk.channels.wire import MOST_BYTES, Refused, refused
@@ -40,6 +41,7 @@ def make_app(
         for kind in (Es, Cx):
             dialogflow += kind(desk, settings.dialogflow, callers).routes()
     bot = BotFramework(desk, settings.bot) if settings.bot is not None else None
+    email = EmailChannel(desk, settings.email) if settings.email is not None else None
     routes: list[BaseRoute] = [
         *also,
         Route("/healthz", _alive, methods=["GET"]),
@@ -55,6 +57,8 @@ def make_app(
         async with contextlib.AsyncExitStack() as stack:
             if bot is not None:
                 await stack.enter_async_context(bot.open())
+            if email is not None:
+                await stack.enter_async_context(email.open())
             yield
 
     return Starlette(

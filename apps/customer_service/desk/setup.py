@@ -14,7 +14,7 @@ people = "sqlite:///people.db"
 [people.keys]                         # agents: name = "<sha256 of the key>"
 alice = "…"
 
-and the channels' tables, as `channels.settings` tells.
+and the tables of channels and of the large model, as `channels.settings` and CHANNELS.md tell.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ from desk.app import make_app
 from desk.channels.settings import Settings, SettingsError, known, section, settings_of
 from desk.dialog import ServiceDesk, open_store
 from desk.dialog.knowledge import PagesKnow, read_topics
-from desk.dialog.understanding import ModelUnderstands
+from desk.dialog.large import LargeUnderstands
+from desk.dialog.understanding import ModelUnderstands, tools_of
 from desk.people import People, PeopleDatabase, Queue, Recorder
 from desk.shop import Shop
+from desk.types import Understands
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def read_setup(path: Path | str) -> Setup:
 
 def _setup(values: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> Setup:
     own: dict[str, type[Any]] = {"models": Models, "data": Data, "people": Staff}
-    channels = ("web", "dialogflow", "bot")
+    channels = ("web", "dialogflow", "bot", "email", "large")
     for name in values:
         known(name, [*own, *channels], "the settings")
     made: dict[str, Any] = {}
@@ -113,8 +115,16 @@ def _setup(values: Mapping[str, Any], folder: Path, environment: Mapping[str, st
         ),
         Data(*(_placed(str(url), folder) for url in (data.shop, data.conversations, data.people))),
         made["people"],
-        settings_of({k: v for k, v in values.items() if k in channels}, environment),
+        settings_of(
+            {k: _all_placed(v, folder) for k, v in values.items() if k in channels}, environment
+        ),
     )
+
+
+def _all_placed(table: Any, folder: Path) -> Any:
+    if not isinstance(table, Mapping):
+        return table
+    return {k: _placed(v, folder) if isinstance(v, str) else v for k, v in table.items()}
 
 
 def _placed(url: str, folder: Path) -> str:
@@ -148,7 +158,13 @@ def opened(setup: Setup) -> Iterator[Starlette]:
         except ValueError as error:
             raise SettingsError(f"models.topics: {error}") from None
         model = ModelUnderstands(setup.models.understand, setup.models.threads)
-        desk = ServiceDesk(recorder.understands(model), pages, shop, store, on_handed=queue.open)
+        understands: Understands = model
+        if setup.channels.large is not None:
+            understands = large = LargeUnderstands(model, setup.channels.large, tools_of(model))
+            stack.callback(large.close)
+        desk = ServiceDesk(
+            recorder.understands(understands), pages, shop, store, on_handed=queue.open
+        )
         try:
             staff = People(
                 desk,

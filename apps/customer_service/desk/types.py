@@ -15,6 +15,11 @@ from typing import Literal, Protocol
 Slot = Literal["order_number", "product", "date", "address", "amount", "email"]
 #: Why a conversation goes to a person.
 Reason = Literal["asked", "unsure", "anger", "failures", "not_possible", "identity"]
+#: "broken": an answer that is none; "failed": no answer; "unsure": the large one abstained, too;
+#: not asked because of "budget", "paused" after failures, "busy", "personal" data in it.
+AskOutcome = Literal[
+    "decided", "late", "broken", "failed", "unsure", "budget", "paused", "busy", "personal"
+]
 OrderState = Literal["processing", "dispatched", "delivered", "returned", "refunded", "canceled"]
 
 
@@ -29,14 +34,28 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of handing a message over to a large model. outcome: "decided" where the requests
+    are the large model's, else why they are not; requests: sent to it; tokens: of these, as it
+    counts them, 0 where it does not say."""
+
+    outcome: AskOutcome
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Understood:
     """What a message says. requests: none where it is out of scope. abstained: the model's
     certified threshold says that nothing may be done on its word. alternatives: other intents that
-    it may be about, with how likely each is, best first."""
+    it may be about, with how likely each is, best first. large: of a message that a large model was
+    to be asked."""
 
     requests: tuple[Request, ...]
     abstained: bool = False
     alternatives: tuple[tuple[str, float], ...] = ()
+    large: Asked | None = None
 
 
 class Understands(Protocol):
@@ -128,7 +147,8 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a channel hands in. key: the channel's own id of it: the same key is the same message,
-    however often it comes. customer: whom the channel has authenticated, None where nobody."""
+    however often it comes. customer: whom the channel has authenticated, None where nobody. email:
+    the address that it came from as it says itself, which proves nothing."""
 
     conversation: str
     key: str
@@ -136,6 +156,7 @@ class Message:
     channel: str
     customer: str | None = None
     language: str = "en"
+    email: str | None = None
 
 
 class Desk(Protocol):

@@ -17,3 +17,12 @@ with suppress(ImportError):  # no SQLAlchemy: the shop's tests are skipped
         shop_url,
         sqlite_world,
     )
+
+with suppress(ImportError):  # no aiosmtpd: the tests of e-mail over servers are skipped
+    from mail_fixtures import (  # noqa: F401
+        authority,
+        certificate,
+        dovecot,
+        mail_world,
+        small_mail_world,
+    )

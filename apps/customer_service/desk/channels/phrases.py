@@ -10,7 +10,7 @@ from typing import Literal
 
 from desk.types import Reply
 
-Phrase = Literal["late", "broken", "welcome", "text_only", "source"]
+Phrase = Literal["late", "broken", "welcome", "text_only", "source", "choices", "attached"]
 PHRASES: Mapping[str, Mapping[Phrase, str]] = {
     "en": {
         "late": "I'm still looking that up. Please ask me again in a moment.",
@@ -18,6 +18,8 @@ PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         "welcome": "Hello! How can I help you with your order?",
         "text_only": "I can only read text. Please type your question.",
         "source": "From our help pages: {title}",
+        "choices": "You can answer, for example:",
+        "attached": "I cannot open attachments ({names}). Please write what matters of them.",
     },
     "de": {
         "late": "Ich sehe noch nach. Bitte fragen Sie mich gleich noch einmal.",
@@ -25,6 +27,8 @@ PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         "welcome": "Guten Tag! Wie kann ich Ihnen mit Ihrer Bestellung helfen?",
         "text_only": "Ich kann nur Text lesen. Bitte schreiben Sie Ihre Frage.",
         "source": "Aus unseren Hilfeseiten: {title}",
+        "choices": "Sie können zum Beispiel antworten:",
+        "attached": "Anhänge kann ich nicht öffnen ({names}). Bitte schreiben Sie, worum es geht.",
     },
 }
 

@@ -14,6 +14,8 @@ email = "service-123@gcp-sa-dialogflow.iam.gserviceaccount.com"
 app_id = "…"
 password_env = "DESK_BOT_PASSWORD"
 tenant = "…"
+
+[large] and [email]: see `dialog.large_settings` and `email_settings`.
 """
 
 from __future__ import annotations
@@ -27,29 +29,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from desk.channels.email_settings import Email
+from desk.dialog.large_settings import Large
+from desk.secret import Secret as Secret
+from desk.secret import SettingsError as SettingsError
+
 #: Environment variable of the secret that a process makes for its workers where none is set.
 MADE_SECRET = "DESK_MADE_SECRET"
 LEAST_SECRET = 32  # bytes, of HS256 (RFC 7518, 3.2)
 GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
 BOT_KEYS = "https://login.botframework.com/v1/.well-known/openidconfiguration"
 LOGIN = "https://login.microsoftonline.com"
-
-
-class SettingsError(Exception):
-    """Settings that cannot be meant. The message names the field and what it expects."""
-
-
-class Secret:
-    """Text that no log, repr or traceback shows."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def reveal(self) -> str:
-        return self._value
 
 
 def _made_secret() -> Secret:
@@ -143,6 +133,8 @@ class Settings:
     web: Web = field(default_factory=Web)
     dialogflow: Dialogflow | None = None
     bot: Bot | None = None
+    email: Email | None = None
+    large: Large | None = None
 
 
 #: Fields that hold secrets, by the keys that name their environment variables.
@@ -152,6 +144,10 @@ _SECRETS = {
     "basic_env": "basic",
     "header_env": "header_secret",
     "password_env": "password",
+    "key_env": "key",
+    "imap_password_env": "imap_password",
+    "oauth_client_secret_env": "oauth_client_secret",
+    "smtp_password_env": "smtp_password",
 }
 
 
@@ -165,7 +161,13 @@ def read_settings(path: Path | str) -> Settings:
 
 
 def settings_of(values: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    sections: dict[str, type[Any]] = {"web": Web, "dialogflow": Dialogflow, "bot": Bot}
+    sections: dict[str, type[Any]] = {
+        "web": Web,
+        "dialogflow": Dialogflow,
+        "bot": Bot,
+        "email": Email,
+        "large": Large,
+    }
     for name in values:
         known(name, sections, "the settings")
     made: dict[str, Any] = {n: section(sections[n], n, v, environment) for n, v in values.items()}

@@ -20,6 +20,7 @@ from desk.dialog.shopping import Shopping
 from desk.dialog.state import Conversation
 from desk.dialog.store import LEASE, Claim, Store
 from desk.dialog.talk import Talk
+from desk.dialog.turn import taking
 from desk.shop.results import NotFound
 from desk.types import Knows, Message, Reason, Reply, Turn, Understands, Understood
 
@@ -98,7 +99,8 @@ class ServiceDesk:
             text = reading.cleaned(message.text)
             understood = Understood(())
             if before.handed is None:
-                understood = self._understands(text)
+                with taking(before):
+                    understood = self._understands(text)
             talk = Talk(before, self._shop, self._knows, say, key, text, self._today())
             self._decide(talk, understood, message)
             reply = Reply(
@@ -211,7 +213,7 @@ def _known(conversation: Conversation, message: Message) -> Conversation:
         # Who logs in goes on with what was begun; its order must be theirs.
         if conversation.said_to_be is not None:
             known = replace(known, wishes=(), asking=None)
-    return replace(known, said_to_be=message.customer)
+    return replace(known, said_to_be=message.customer, email=known.email or message.email)
 
 
 def short_name(name: str) -> str:

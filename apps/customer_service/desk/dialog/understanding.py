@@ -95,3 +95,12 @@ def _slots(arguments: Mapping[str, Any], text: str) -> dict[Slot, tuple[str, ...
         if said:
             found[name] = tuple(said)
     return found
+
+
+def tools_of(model: ModelUnderstands) -> list[dict[str, Any]]:
+    """The functions that a model knows, as OpenAI's `tools`."""
+    functions = model._predictor.manifest["task_settings"].get("functions") or ()
+    return [
+        {"type": "function", "function": {"name": one["name"], "parameters": one["parameters"]}}
+        for one in functions
+    ]

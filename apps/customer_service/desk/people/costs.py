@@ -3,7 +3,8 @@
 Counted are the texts alone: the message, all that was said before it in the conversation, and the
 reply, at four characters a token; instructions, help pages and thinking come on top, so the bill is
 a lower bound unless `instructions` says more. The machine is paid for every hour of the period,
-busy or not. Prices are list prices with their dates and never looked up.
+busy or not, and what was handed over to a large model is paid at the same price. Prices are list
+prices with their dates and never looked up.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def saved(
     """messages: rows of the table, in the order of time. instructions: tokens of every prompt
     beside what was said. hours: for which the machine is paid."""
     before: dict[str, int] = {}
-    answered, tokens_in, tokens_out = 0, 0.0, 0.0
+    answered, tokens_in, tokens_out, handed = 0, 0.0, 0.0, 0.0
     for row in messages:
         history = before.get(row.conversation, 0)
         before[row.conversation] = history + row.characters_in + row.characters_out
@@ -67,6 +68,10 @@ def saved(
         answered += 1
         tokens_in += (history + row.characters_in) / CHARACTERS_A_TOKEN + instructions
         tokens_out += row.characters_out / CHARACTERS_A_TOKEN
+        if row.large_requests:
+            # As it counts itself; a server that does not say is taken to have read the message.
+            least = row.large_requests * (row.characters_in / CHARACTERS_A_TOKEN + instructions)
+            handed += (row.large_in or least) * price.input + (row.large_out or 0) * price.output
     large = (tokens_in * price.input + tokens_out * price.output) / 1e6
     own = hours * machine.usd_per_hour
     each = large / answered if answered else 0.0
@@ -76,7 +81,8 @@ def saved(
         "tokens_out": round(tokens_out),
         "large_usd": round(large, 4),
         "machine_usd": round(own, 4),
-        "saved_usd": round(large - own, 4),
+        "handed_usd": round(handed / 1e6, 4),  # to the large model
+        "saved_usd": round(large - own - handed / 1e6, 4),
         # From so many messages an hour on, a machine that is always on costs less.
         "even_an_hour": math.ceil(machine.usd_per_hour / each) if each else None,
         "model": price.model,

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    inspect,
 )
 
 from desk.database import make_tables, open_engine, writing
@@ -49,7 +50,9 @@ CASES = Table(
     UniqueConstraint("conversation", "spoken"),
 )
 #: Messages taken, without their texts. intents, done: JSON lists of names; sure: neither abstained
-#: nor out of scope; characters_in: of the message, characters_out: of the reply.
+#: nor out of scope; characters_in: of the message, characters_out: of the reply. large: what came
+#: of handing the message over to a large model (`types.AskOutcome`), none where it was not to be;
+#: large_requests, large_in, large_out: requests sent to it, and their tokens.
 MESSAGES = Table(
     "people_messages",
     METADATA,
@@ -68,6 +71,10 @@ MESSAGES = Table(
     Column("handed", String(20)),
     Column("characters_in", Integer, nullable=False),
     Column("characters_out", Integer, nullable=False),
+    Column("large", String(12)),
+    Column("large_requests", Integer),
+    Column("large_in", Integer),
+    Column("large_out", Integer),
 )
 Index("people_messages_at", MESSAGES.c.at)
 #: What people say of a customer's turn. calls: what it asked for, JSON; document: the help page
@@ -99,6 +106,8 @@ class PeopleDatabase:
         self._engine = open_engine(url, "the people's tables")
         self._writing = writing(self._engine)
         make_tables(self._engine, METADATA)
+        with self.writes() as connection:
+            _add_columns(connection)
 
     @contextmanager
     def reads(self) -> Iterator[Connection]:
@@ -126,6 +135,19 @@ def insert_or_replace(connection: Connection, table: Table, row: dict[str, Any])
     changed = {name: value for name, value in row.items() if name not in keys}
     made = _insert(connection, table).values(row)
     return made.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _add_columns(connection: Connection) -> None:
+    """Those that tables of an older desk lack; they may be empty, so the rows stay as they are."""
+    for table in METADATA.sorted_tables:
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                # Of two processes that add it at once to PostgreSQL, one has nothing to do.
+                unless = "IF NOT EXISTS " if connection.dialect.name == "postgresql" else ""
+                add = f"ALTER TABLE {table.name} ADD COLUMN {unless}{column.name} {kind}"
+                connection.exec_driver_sql(add)
 
 
 def _insert(connection: Connection, table: Table) -> Any:

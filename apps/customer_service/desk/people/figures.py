@@ -76,6 +76,7 @@ def figures(
             ),
         },
         "abstained": share(sum(row.abstained for row in held), len(held)),
+        "large": _large(held),
         "latency": latency(row.latency_ms for row in held),
         "waits": _waits(cases),
         "costs": costs.saved(messages, hours, price, machine or costs.Machine(), instructions),
@@ -186,6 +187,19 @@ def _days(messages: Sequence[Any], first: dict[str, float], handed: set[str]) ->
             }
         )
     return found
+
+
+def _large(held: Sequence[Any]) -> dict[str, Any]:
+    """Messages that were to be handed over to a large model, and what came of it. decided: of
+    those that it was asked for."""
+    outcomes = Counter(row.large for row in held if row.large)
+    asked = sum(bool(row.large_requests) for row in held)
+    return {
+        "wanted": share(sum(outcomes.values()), len(held)),
+        "decided": share(outcomes["decided"], asked),
+        "requests": sum(row.large_requests or 0 for row in held),
+        "outcomes": dict(outcomes.most_common()),
+    }
 
 
 def _waits(cases: Sequence[Any]) -> dict[str, Any]:

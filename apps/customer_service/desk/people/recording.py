@@ -113,6 +113,7 @@ def _row(
     message: Message, reply: Reply, understood: Understood | None, latency_ms: float, at: float
 ) -> dict[str, Any]:
     requests = understood.requests if understood else ()
+    large = understood.large if understood else None
     return {
         "conversation": short_name(message.conversation),
         "key": short_name(message.key),
@@ -130,4 +131,8 @@ def _row(
         "handed": reply.handed,
         "characters_in": len(message.text),
         "characters_out": sum(len(text) for text in reply.texts),
+        "large": large.outcome if large else None,
+        "large_requests": large.requests if large else None,
+        "large_in": large.tokens_in if large else None,
+        "large_out": large.tokens_out if large else None,
     }

@@ -178,8 +178,10 @@ class People:
         return answer({"case": _listed(await run_in_threadpool(self._queue.close, *args))})
 
     async def _review(self, request: Request, agent: str) -> Response:
-        """A conversation without a person, drawn at random, to be judged."""
-        name = await run_in_threadpool(self._verdicts.draw)
+        """A conversation drawn at random, to be judged: without a person, or, with by=large, one
+        in which the large model decided."""
+        large = request.query_params.get("by") == "large"
+        name = await run_in_threadpool(self._verdicts.draw, large)
         if name is None:
             return answer({"conversation": None})
         return answer(await run_in_threadpool(self._talk, name))

@@ -113,13 +113,15 @@ class Verdicts:
             found = connection.execute(query).scalars()
             return [name for names in found for name in json.loads(names)]
 
-    def draw(self) -> str | None:
-        """At random, a conversation that the desk kept to itself and nobody has looked at."""
+    def draw(self, large: bool = False) -> str | None:
+        """At random, a conversation that the desk kept to itself and nobody has looked at. large:
+        one in which a large model decided what a message asks for, whoever has it now."""
         seen = select(VERDICTS.c.conversation)
         handed = select(CASES.c.conversation)
+        which = MESSAGES.c.large == "decided" if large else MESSAGES.c.conversation.not_in(handed)
         query = (
             select(MESSAGES.c.conversation)
-            .where(MESSAGES.c.conversation.not_in(seen), MESSAGES.c.conversation.not_in(handed))
+            .where(MESSAGES.c.conversation.not_in(seen), which)
             .group_by(MESSAGES.c.conversation)
             .order_by(func.random())
             .limit(1)

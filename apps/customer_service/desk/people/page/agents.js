@@ -151,8 +151,9 @@ function reply(found) {
     make("label", { for: "reply" }, "To the customer"), text, make("button", { class: "first" }, "Send"));
 }
 
-async function review() {
-  const found = await get("review");
+async function review(by) {
+  const large = by === "large";
+  const found = await get(large ? "review?by=large" : "review");
   open = null;
   if (found.conversation === null) {
     place.replaceChildren(make("p", { class: "soft" }, "Nothing is left to review."));
@@ -160,9 +161,11 @@ async function review() {
   }
   place.replaceChildren(
     make("h2", { tabindex: "-1" }, "Did the desk get it right?"),
-    make("p", { class: "soft" }, "Drawn at random. What you say of it counts for the rate of wrong answers."),
-    talk({ ...found, sampled: true }, me, async () => {}),
-    make("button", { type: "button", class: "first", onclick: doing(review) }, "Another one"),
+    make("p", { class: "soft" }, large
+      ? "The large model decided here what a message asks for. What you say of it becomes a row to learn from."
+      : "Drawn at random. What you say of it counts for the rate of wrong answers."),
+    talk({ ...found, sampled: !large }, me, async () => {}),
+    make("button", { type: "button", class: "first", onclick: doing(() => review(by)) }, "Another one"),
   );
 }
 
@@ -184,7 +187,8 @@ async function look() {
   setTimeout(look, LOOKS_MS);
 }
 
-document.getElementById("review").addEventListener("click", doing(review));
+document.getElementById("review").addEventListener("click", doing(() => review("chance")));
+document.getElementById("review-large").addEventListener("click", doing(() => review("large")));
 document.getElementById("next").addEventListener("click", doing(async () => {
   const found = await post("cases/next");
   if (found.case === null) return status("Nobody is waiting.");

@@ -43,7 +43,8 @@ function tiles(found) {
     tile("Wrong answers", percent(wrong.drawn.share ?? wrong.judged.share),
       wrong.drawn.share != null ? `drawn at random: ${interval(wrong.drawn)}` : `chosen by agents: ${interval(wrong.judged)}`),
     tile("Latency, p99", ms(latency.p99), `p50 ${ms(latency.p50)}, p95 ${ms(latency.p95)}, of ${latency.count} messages`),
-    tile("Saved", usd(costs.saved_usd), `${usd(costs.large_usd)} of ${costs.model} less ${usd(costs.machine_usd)} of the machine`),
+    tile("Saved", usd(costs.saved_usd), `${usd(costs.large_usd)} of ${costs.model} less ${usd(costs.machine_usd)} of the machine and ${usd(costs.handed_usd)} of what was handed over to it`),
+    tile("Asked a large model", String(found.large.requests), `times; it decided ${interval(found.large.decided)}`),
     tile("Wait for a person", waits.median_s == null ? "–" : `${Math.round(waits.median_s)} s`, `median of ${waits.answered}; ${waits.open} open`),
     tile("Conversations", String(found.conversations), `${found.messages} messages; not sure of ${percent(found.abstained.share)}`));
 }
@@ -56,6 +57,7 @@ function show(found) {
   const periods = Object.entries(found.periods);
   const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
   const drifted = found.drift.filter((row) => row.distance != null);
+  const handedOver = Object.entries(found.large.outcomes);
   const bins = found.latency.bins;
   const names = days.map((row) => row.day);
   place.replaceChildren(
@@ -68,6 +70,8 @@ function show(found) {
     part("Contained", days.length && lines("Share contained by day", names, [{ kind: "contained", name: "contained", values: days.map((row) => row.contained.share) }], whole, 1)),
     part("Why a person took over", reasons.length && bars("Reasons", reasons.map(([name, count]) => [words(name), count, String(count), "handed"])),
       table(["Reason", "Conversations"], reasons.map(([name, count]) => [words(name), count])), "reasons"),
+    handedOver.length ? part("Handed over to the large model", bars("Outcomes", handedOver.map(([name, count]) => [words(name), count, String(count)])),
+      table(["What came of it", "Messages"], handedOver.map(([name, count]) => [words(name), count]))) : "",
     part("Latency", days.length && lines("Latency by day", names, [
         { kind: "handed", name: "p99", values: days.map((row) => row.p99) }, { kind: "contained", name: "p50", values: days.map((row) => row.p50) }], ms),
       table(["Under", "Messages"], bins.map((bin) => [`${bin.under} ms`, bin.count])), null, "Above: p99; below: p50. Of the desk's own answers."),
