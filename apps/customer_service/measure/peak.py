@@ -61,7 +61,7 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="desk-peak-"))
     try:
         with databases(folder, data) as urls:
-            shop = make_shop(urls.shop)
+            shop = make_shop(urls.shop, len(made.arrivals))
             said = scripts(shop, read_rows(ROWS), len(made.arrivals))
             was = before(shop)
             shop.close()
@@ -85,7 +85,7 @@ def main(
     }  # fmt: skip
     text = "\n".join(figures.lines(report)) + "\n"
     (out / "report.txt").write_text(text, encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(report) + "\n", encoding="utf-8")
     sent = figures.all_sent(day.talks)
     figures.draw(sent, day.talks, made.sale, day.killed_at, out / "plot.svg")
     click.echo(text)
@@ -103,6 +103,7 @@ def _measured(day: Day, made: Plan) -> dict[str, Any]:
         "replayed": day.replayed,
         "killed_at_s": day.killed_at,
         "workers": figures.cost(day.samples, made.sale, made.ends),
+        "samples": day.samples,
         "turns": [[round(s.began, 3), round(s.latency_ms, 1), len(s.tries)] for s in sent],
     }
 

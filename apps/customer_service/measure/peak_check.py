@@ -31,6 +31,7 @@ AGREED = frozenset(
     }
 )  # fmt: skip
 #: What a reply tells as done, but only reads.
+Deed = tuple[str, str, str | None]  # conversation, name, reference
 READS = frozenset({"refund_status", "promo_code", "gift_card"})
 
 
@@ -128,13 +129,15 @@ def _actions(talks: Sequence[Talk], shop: Database, was: Before, found: Found) -
         if times > 1 or key is None:
             problems.append(f"audit: key {key!r} {times} times")
     audit = Counter((_of(row.key), row.name, row.result.get("reference")) for row in done)
-    told: Counter[tuple[str, str, str | None]] = Counter()
+    told: Counter[Deed] = Counter()
     for talk in talks:
         told.update(_told(talk))
     for deed in audit - told:
-        problems.append(f"audit: {deed} was done and nobody was told")
+        if _in_general(deed) not in told:
+            problems.append(f"audit: {deed} was done and nobody was told")
     for deed in told - audit:
-        problems.append(f"audit: {deed} was told and is not there")
+        if deed != _in_general(deed):
+            problems.append(f"audit: {deed} was told and is not there")
     numbers = Counter(r.result["facts"]["number"] for r in done if r.name == "cancel_order")
     problems += [f"order {n} was canceled {t} times" for n, t in numbers.items() if t > 1]
     if set(numbers) != canceled:
@@ -191,13 +194,17 @@ def _people(talks: Sequence[Talk], people: PeopleDatabase, found: Found) -> None
     }  # fmt: skip
 
 
-def _told(talk: Talk) -> Iterator[tuple[str, str, str | None]]:
+def _in_general(deed: Deed) -> Deed | None:
+    """A deletion as it is told to who has not proven to have an account: the same whether there
+    is one or not."""
+    return (deed[0], deed[1], None) if deed[1] == "request_deletion" else None
+
+
+def _told(talk: Talk) -> Iterator[Deed]:
     """What the customer was told to be done. The same deed told under two keys counts twice."""
     for sent in talk.sent:
         for one in (sent.reply or {"done": ()})["done"]:
-            # Whether there is such an account is told to nobody: then a deletion is told, not done.
-            nothing = one["name"] == "request_deletion" and one["reference"] is None
-            if one["name"] not in READS and not nothing:
+            if one["name"] not in READS:
                 yield talk.conversation, one["name"], one["reference"]
 
 

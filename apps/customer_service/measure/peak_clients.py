@@ -150,7 +150,7 @@ class Clients:
         """An answer; the seconds to wait before the next try (0: none were told); None where
         another try is of no use."""
         began = self.now()
-        headers = {"authorization": f"Bearer {token}"}
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         with self._opened():
             try:
                 response = await self._http.post(path, json=body, headers=headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import shutil
 import signal
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]
 from sqlalchemy import create_engine, text
 
 from desk.shop.database import Database
 from desk.shop.sample import fill
 
 APPLICATION = Path(__file__).parents[1]
-CUSTOMERS, ORDERS = 20_000, 60_000
+LEAST_ORDERS, MOST_ORDERS = 6_000, 60_000
 SERVER_KEY = "key-of-the-shops-own-server"
 
 
@@ -48,8 +49,7 @@ def databases(folder: Path, kind: str) -> Iterator[Data]:
         yield Data(*files)
     elif kind == "postgresql":
         sys.path.append(str(APPLICATION / "tests"))
-        import postgres_server
-
+        postgres_server = importlib.import_module("postgres_server")
         if why := postgres_server.missing():
             raise ValueError(f"--data: {why}")
         with postgres_server.running() as server:
@@ -105,11 +105,12 @@ def _redis(folder: Path) -> Iterator[str]:
         server.wait(15)
 
 
-def make_shop(url: str) -> Database:
-    """A shop that is large enough for thousands of conversations, none of them about the same
+def make_shop(url: str, conversations: int) -> Database:
+    """A shop that is large enough for that many conversations, none of them about the same
     order."""
+    orders = min(MOST_ORDERS, max(LEAST_ORDERS, 40 * conversations))
     database = Database(url)
-    fill(database, datetime.now(UTC), customers=CUSTOMERS, orders=ORDERS)
+    fill(database, datetime.now(UTC), customers=orders // 3, orders=orders)
     return database
 
 
@@ -183,7 +184,7 @@ class Running:
             self.process.send_signal(signal.SIGSTOP)
         victim = max(self.workers(), key=lambda one: sum(one.cpu_times()[:2]))
         os.kill(victim.pid, signal.SIGKILL)
-        return victim.pid
+        return int(victim.pid)
 
     def sample(self) -> list[dict[str, Any]]:
         """What each worker takes now: bytes of its own, and seconds of CPU so far."""

@@ -122,7 +122,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"{counted['unanswered']}; sent once more after the end: {report['replayed']}",
         f"done: {counted['done']}",
         f"refused by the shop: {counted['refused']}",
-        f"asked to confirm {counted['asked_to_confirm']}, done then {counted['confirmed_and_done']}",
+        f"asked to confirm {counted['asked_to_confirm']}, then done "
+        f"{counted['confirmed_and_done']}",
         f"handed over {counted['handed']}, in the queue {counted['cases']}; "
         f"{counted['messages_missing_in_dashboard']} messages missing in the dashboard",
         *(

@@ -52,7 +52,8 @@ def plan(
 ) -> Plan:
     """Customers come independently of each other, at a rate (Poisson)."""
     chance = random.Random(seed)
-    arrivals, now, ends = [], 0.0, usual_s + sale_s
+    arrivals: list[float] = []
+    now, ends = 0.0, usual_s + sale_s
     while True:
         now += chance.expovariate(an_hour * (times if now >= usual_s else 1) / 3600)
         if now >= ends:
