@@ -61,7 +61,9 @@ def plan(
         arrivals.append(now)
 
 
-async def play(desk: Running, scripts: Sequence[Script], plan: Plan, think_s: float) -> Day:
+async def play(
+    desk: Running, scripts: Sequence[Script], plan: Plan, think_s: float, replays: int = REPLAYS
+) -> Day:
     clients = Clients(desk.url, SERVER_KEY, think_s=think_s)
     day = Day(clients.talks)
     watching = [
@@ -76,7 +78,7 @@ async def play(desk: Running, scripts: Sequence[Script], plan: Plan, think_s: fl
                 await asyncio.sleep(at - clients.now())
                 phase = "sale" if at >= plan.sale else "normal"
                 group.create_task(clients.talk(script, phase))
-        await _replay(clients, day)
+        await _replay(clients, day, replays)
     finally:
         for task in watching:
             task.cancel()
@@ -98,10 +100,10 @@ async def _kill(desk: Running, clients: Clients, plan: Plan, day: Day) -> None:
     day.killed_at = clients.now()
 
 
-async def _replay(clients: Clients, day: Day) -> None:
+async def _replay(clients: Clients, day: Day, count: int) -> None:
     """Some messages once more, with their keys: they get the replies that they got."""
     answered = [(talk, s) for talk in day.talks for s in talk.sent if s.reply is not None]
-    for talk, sent in random.Random(4).sample(answered, min(REPLAYS, len(answered))):
+    for talk, sent in random.Random(4).sample(answered, min(count, len(answered))):
         reply = await clients.again(talk, sent)
         day.replayed += 1
         if reply is None or reply["texts"] != (sent.reply or {})["texts"]:
