@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart customer-service test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
+.PHONY: help install quickstart customer-service test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve bench-desk-peak check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -79,6 +79,10 @@ bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML, KServe and 
 	$(PYTHON) -m venv .venv-serve-peers
 	.venv-serve-peers/bin/python -m pip install --quiet --disable-pip-version-check 'litserve==0.2.19' 'bentoml==1.4.40' 'kserve==0.21.0' onnxruntime==1.32.0 tokenizers uvloop
 	$(BIN)/python bench/serve_load.py $(BUNDLE) --data $(DATA) --overload
+
+bench-desk-peak: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## A sale day at the desk, and a worker that dies in it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	PYTHONPATH=$(ABOUT) $(BIN)/python -m measure.peak --understand $(DESK)/understand.attar --help-pages $(DESK)/help.attar
 
 check-mcp: $(INSTALLED) ## attar mcp before the protocol's own tests (needs npm)
 	npm install --silent --no-audit --no-fund --prefix .bench/mcp node@22 @modelcontextprotocol/conformance@0.1.16

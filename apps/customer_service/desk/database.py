@@ -1,5 +1,7 @@
 """A database by URL, SQLite or PostgreSQL: what the shop, the conversations and the people share.
 
+What a statement was given stands in no error, and so in no log: it may be a customer's words.
+
 A writing transaction holds SQLite's lock from its first statement (BEGIN IMMEDIATE): one that
 reads and then writes can otherwise fail half-way, however long it would wait. A reading one runs
 beside it.
@@ -31,7 +33,7 @@ def open_engine(url: str, of: str = "the database") -> Engine:
         # the server has dropped is replaced, not handed out.
         return create_engine(
             where.set(drivername="postgresql+psycopg"), pool_pre_ping=True,
-            pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS,
+            pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS, hide_parameters=True,
         )  # fmt: skip
     if kind == "sqlite" and where.database not in (None, "", ":memory:"):
         return _sqlite(where)
@@ -57,7 +59,7 @@ _EXPECTED = "expected sqlite:///path (a file) or postgresql://user:password@host
 def _sqlite(where: URL) -> Engine:
     engine = create_engine(
         where, connect_args={"timeout": WAITS_S},
-        pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS,
+        pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS, hide_parameters=True,
     )  # fmt: skip
 
     @event.listens_for(engine, "connect")

@@ -187,11 +187,12 @@ def test_percentiles_are_measured_values(values: list[float]) -> None:
     assert sum(row["count"] for row in found["bins"]) == len(values)
 
 
-def test_a_table_has_no_formulas(database: PeopleDatabase) -> None:
-    add(database, ("a", 0.1, {"intents": ["=1+1", "invoice"]}))
+@pytest.mark.parametrize("sign", "=+-@\t\r\n＝＋－＠")
+def test_a_table_has_no_formulas(database: PeopleDatabase, sign: str) -> None:
+    add(database, ("a", 0.1, {"intents": [f"{sign}1+1", "invoice"]}))
     table = to_csv(figures(database, EVER), "intents")
-    assert list(csv.reader(io.StringIO(table)))[1:] == [
-        ["2026-06-01", "'=1+1", "1"],
+    assert list(csv.reader(io.StringIO(table, newline="")))[1:] == [
+        ["2026-06-01", f"'{sign}1+1", "1"],
         ["2026-06-01", "invoice", "1"],
     ]
     with pytest.raises(ValueError, match="there are days"):

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+#: How formulas begin (OWASP, CSV injection); some programs take the wide signs, too.
+_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 TABLES = ("days", "reasons", "intents", "drift", "figures")
 
 
@@ -46,4 +48,4 @@ def _csv(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def _safe(cell: Any) -> Any:
     """A text that a spreadsheet would take for a formula is told to be a text."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
