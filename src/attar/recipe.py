@@ -28,13 +28,15 @@ class DataSection:
     """Where the rows are, what their fields are called, and how they are curated.
 
     label_separator: between the labels of a multilabel row that gives them as one text,
-    as CSV must; JSON lists need none. functions: a JSON file of those that texts may ask for
+    as CSV must; JSON lists need none. calibrate: rows that thresholds are fixed on, such as the
+    model will meet; else some of train are. functions: a JSON file of those that texts may ask for
     (docs/extract.md). documents: of the task rank. What the last four mean, and why nothing of
     it touches certify: docs/curation.md.
     """
 
     train: tuple[Path, ...]
     test: tuple[Path, ...] = ()
+    calibrate: tuple[Path, ...] = ()
     unlabeled: tuple[Path, ...] = ()
     documents: tuple[Path, ...] = ()
     text: str = "text"
@@ -156,6 +158,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
         data=DataSection(
             train=_paths(data, "train", folder),
             test=_paths(data, "test", folder),
+            calibrate=_paths(data, "calibrate", folder),
             unlabeled=_paths(data, "unlabeled", folder),
             documents=_paths(data, "documents", folder),
             text=_text(data, "text", "[data]") or "text",

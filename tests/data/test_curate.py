@@ -225,6 +225,22 @@ def test_order_and_file_names_do_not_matter(shop: Workshop) -> None:
     assert shop.curate(changed, test).fingerprint != one.fingerprint
 
 
+def test_calibrate_may_be_a_file_of_its_own(shop: Workshop) -> None:
+    train, test, own = labeled(100, 1), labeled(30, 3), labeled(40, 4)
+    own += [test[0], train[0]]  # the first is certify's, the second leaves train
+    path = shop.write("own.jsonl", own)
+    dataset = shop.curate(train, test, calibrate=(path,))
+    assert len(dataset.calibrate) == 41 and len(dataset.certify) == 30
+    assert {row.text for row in dataset.calibrate} == {row["text"] for row in own[:40]} | {
+        train[0]["text"]
+    }
+    assert 5 <= len(dataset.select) <= 11
+    assert len(dataset.train) + len(dataset.select) == 99
+    assert drops(dataset)[reasons.LEAK] == [1, 41]
+    alone = shop.curate(train, calibrate=(path,))
+    assert len(alone.calibrate) == 42 and 15 <= len(alone.certify) <= 25
+
+
 def test_unlabeled_rows_do_not_leak(shop: Workshop) -> None:
     train, test = labeled(100, 1), labeled(20, 3)
     first = shop.curate(train, test)

@@ -95,6 +95,9 @@ class Knows:
     def __call__(self, text: str) -> Passage | None:
         return Passage("delivery", "Delivery", "We deliver.", 0.9) if "deliver" in text else None
 
+    def near(self, text: str, intent: str) -> tuple[Passage, ...]:
+        return ()
+
 
 class Whole:
     """A desk as its settings make it. folder: of its databases."""

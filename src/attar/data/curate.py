@@ -29,9 +29,8 @@ from attar.data.neighbors import clusters
 from attar.data.read import read_rows
 from attar.data.screen import screen
 from attar.data.split import (
-    FRACTIONS,
-    FRACTIONS_WITH_TEST,
     LabelsOf,
+    fractions_without,
     in_order,
     row_key,
     split,
@@ -68,8 +67,9 @@ def curate(
     if (how := fields.suspicious_labels) in ("drop", "relabel"):
         check_judgeable(task, f'[data] suspicious_labels = "{how}"')
     progress.say("reading the data")
-    train, test, unlabeled, dropped = _read(task, fields)
-    documents, train, test = _with_documents(task, fields, train, test)
+    train, given, unlabeled, dropped = _read(task, fields)
+    documents, train, given = _with_documents(task, fields, train, given)
+    test = given.get("certify", [])
 
     progress.say(f"cleaning {len(train):,} train rows")
     long = task.gold_kind == "summary"
@@ -82,17 +82,22 @@ def curate(
     unlabeled = _keep(filters.without_duplicates(unlabeled), dropped)
     progress.say("looking for near-duplicates and leaks")
     # All labeled rows: evaluation may draw one that merging took out.
-    near = Neighborhood(chain(labeled, test, unlabeled))
+    near = Neighborhood(chain(labeled, *given.values(), unlabeled))
     train = _keep(filters.without_near_duplicates(train, near), dropped)
-    train = _keep(filters.without_leaks(train, test, near), dropped)
+    if "calibrate" in given:
+        given["calibrate"] = _keep(filters.without_leaks(given["calibrate"], test, near), dropped)
+    apart = [row for rows in given.values() for row in rows]
+    train = _keep(filters.without_leaks(train, apart, near), dropped)
 
     learnable, _ = repeats.to_learn(train)
     names = _labels(task, learnable)
     rare = _Rare(task, learnable if fields.functions is not None else ())
     learnable, _ = rare.to_learn(learnable)
-    notes = _check_labels(task, learnable, test, fields.out_of_scope, known, bool(fields.functions))
+    notes = _check_labels(
+        task, learnable, apart, fields.out_of_scope, known, bool(fields.functions)
+    )
     task.check([*learnable, *(Row("", label) for label in known for _ in range(2))])
-    splits = _split(rare.labels_of, train, test, near, seed)
+    splits = _split(rare.labels_of, train, given, near, seed)
     for name in ("train", "select"):
         splits[name] = _keep(repeats.to_learn(splits[name]), dropped)
         splits[name] = _keep(rare.to_learn(splits[name]), dropped)
@@ -100,8 +105,9 @@ def curate(
     def learned(label: str | None) -> bool:
         return label is not None and all(part in names for part in task.labels_of(label))
 
-    for name in ("calibrate",) if test else ("calibrate", "certify"):
-        splits[name] = in_order(repeats.to_evaluate(splits[name], learned, dropped))
+    for name in ("calibrate", "certify"):
+        if name not in given:
+            splits[name] = in_order(repeats.to_evaluate(splits[name], learned, dropped))
     _check_not_empty(splits, train)
     notes += _drop_notes(task, train, dropped)
     if again := sum(len(document.also) for document in documents):
@@ -183,25 +189,29 @@ def _labels(task: Task, rows: Iterable[Row]) -> Counter[str]:
     return Counter(label for row in rows for label in task.labels_of(row.label))
 
 
-def _read(task: Task, fields: DataSection) -> tuple[list[Row], list[Row], list[Row], list[Dropped]]:
+Given = dict[str, list[Row]]  # rows of the splits that have files of their own
+
+
+def _read(task: Task, fields: DataSection) -> tuple[list[Row], Given, list[Row], list[Dropped]]:
     kind = task.gold_kind
     functions = None if fields.functions is None else read_functions(fields.functions)
     read = partial(read_rows, fields=fields, labeled=True, kind=kind, functions=functions)
     train, dropped = read(fields.train, strict=False)
-    test, _ = read(fields.test, strict=True)
+    files = {"calibrate": fields.calibrate, "certify": fields.test}
+    given = {name: in_order(read(paths, strict=True)[0]) for name, paths in files.items() if paths}
     unlabeled, more = read_rows(fields.unlabeled, fields, labeled=False, strict=False, kind=kind)
     # From here on no step depends on the order of the files.
-    return in_order(train), in_order(test), in_order(unlabeled), dropped + more
+    return in_order(train), given, in_order(unlabeled), dropped + more
 
 
 def _with_documents(
-    task: Task, fields: DataSection, train: list[Row], test: list[Row]
-) -> tuple[tuple[Document, ...], list[Row], list[Row]]:
+    task: Task, fields: DataSection, train: list[Row], given: Given
+) -> tuple[tuple[Document, ...], list[Row], Given]:
     """The documents of a task that ranks them, and the rows with the ids of those."""
     if task.gold_kind != "document":
         if fields.documents:
             raise DataError(f"[data] documents: the task {task.name} ranks none. Take the key out.")
-        return (), train, test
+        return (), train, given
     if not fields.documents:
         raise DataError(
             f"the task {task.name} needs documents to rank: name their files in the recipe, "
@@ -212,7 +222,8 @@ def _with_documents(
     oos = fields.out_of_scope
     if oos in names_of(documents):
         raise DataError(f"[data] out_of_scope = {oos!r}: a document has this id. Rename one.")
-    return tuple(documents), naming(train, documents, oos), naming(test, documents, oos)
+    named = {name: naming(rows, documents, oos) for name, rows in given.items()}
+    return tuple(documents), naming(train, documents, oos), named
 
 
 def _keep(filtered: Filtered, dropped: list[Dropped]) -> list[Row]:
@@ -327,14 +338,10 @@ class _Rare:
 
 
 def _split(
-    labels_of: LabelsOf, train: list[Row], test: list[Row], near: Neighborhood, seed: int
+    labels_of: LabelsOf, train: list[Row], given: Given, near: Neighborhood, seed: int
 ) -> dict[str, list[Row]]:
-    fractions = FRACTIONS_WITH_TEST if test else FRACTIONS
     units = clusters(len(train), near.pairs_within(train)).tolist()
-    splits = split(train, units, fractions, seed, labels_of)
-    if test:
-        splits["certify"] = test
-    return splits
+    return {**split(train, units, fractions_without(given), seed, labels_of), **given}
 
 
 def _check_not_empty(splits: Mapping[str, list[Row]], train: list[Row]) -> None:

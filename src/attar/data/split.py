@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from attar.data.neighbors import clusters as connect
 from attar.data.neighbors import normalize
 from attar.types import Dataset, Row
 
-#: With a test file, which is the certify split, and without one.
-FRACTIONS_WITH_TEST = {"train": 0.84, "select": 0.08, "calibrate": 0.08}
-FRACTIONS = {"train": 0.64, "select": 0.08, "calibrate": 0.08, "certify": 0.20}
+#: What is cut off train for the splits that have no file of their own.
+HELD_OUT = {"select": 0.08, "calibrate": 0.08, "certify": 0.20}
 
 Quotas = dict[str, dict[str, int]]
 LabelsOf = Callable[[str | None], Sequence[str]]
 Count = Callable[[Iterable[Row]], Counter[str]]
+
+
+def fractions_without(given: Collection[str]) -> dict[str, float]:
+    """Of train and of the splits that are cut off it; given: those that have files."""
+    cut = {name: share for name, share in HELD_OUT.items() if name not in given}
+    return {"train": round(1 - sum(cut.values()), 2), **cut}
 
 
 def row_key(row: Row) -> bytes:
