@@ -72,6 +72,8 @@ class _Session(socketserver.StreamRequestHandler):
         return None
 
     def _search(self, box: Mailbox, more: str) -> str | None:
+        if not re.fullmatch(r"UNSEEN UNDELETED SINCE \d{1,2}-[A-Z][a-z]{2}-\d{4}", more):
+            return "BAD search"
         found = [str(one.uid) for one in box.kept if "\\Seen" not in one.flags]
         self._say(f"* SEARCH {' '.join(found)}".strip())
         return None

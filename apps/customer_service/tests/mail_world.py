@@ -54,9 +54,10 @@ class DovecotBox:
             box.login(user, password)
             yield box
 
-    def put(self, raw: bytes) -> None:
+    def put(self, raw: bytes, at: str = "") -> None:
+        """at: when it came, as IMAP has it."""
         with self._open() as box:
-            box.append("INBOX", "", "", raw)  # type: ignore[arg-type]
+            box.append("INBOX", "", at, raw)  # type: ignore[arg-type]
 
     def flags(self, folder: str = "INBOX") -> list[set[str]]:
         with self._open() as box:

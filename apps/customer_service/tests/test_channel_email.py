@@ -10,11 +10,13 @@ pytest.importorskip("sqlalchemy", reason="the extra desk is not installed")
 pytest.importorskip("aiosmtpd", reason="the extra dev is not installed")
 
 
+import dovecot_server
 from channels_desk import FakeDesk
 from desk.dialog.desk import ServiceDesk
 from desk.types import Message, Reply, Understood
 from dialog_shop import Chat, request
-from mail_world import ANNA, OWN, FakeBox, World, mail
+from mail_fixtures import NUMBERS
+from mail_world import ANNA, OWN, DovecotBox, FakeBox, World, mail
 
 
 def test_a_message_is_answered_once_and_marked(mail_world: World) -> None:
@@ -52,6 +54,26 @@ def test_a_thread_is_a_conversation_of_one_address(mail_world: World) -> None:
     mail_world.get(mail("anything", Message_ID="<m4@mail.example>"))
     names = [one.conversation for one in mail_world.desk.taken]  # type: ignore[attr-defined]
     assert len(set(names)) == 3
+
+
+def test_an_id_that_others_may_know_is_no_key(small_mail_world: World) -> None:
+    """Anna's own message may have gone to others, who can claim to be her."""
+    small_mail_world.get(mail("please cancel it", Message_ID="<m1@mail.example>"))
+    small_mail_world.get(mail("yes", Message_ID="<m2@x>", References="<m1@mail.example>"))
+    one, two = small_mail_world.desk.taken  # type: ignore[attr-defined]
+    assert one.conversation != two.conversation
+
+
+def test_old_unread_messages_are_left_alone(
+    dovecot: tuple[int, int], small_mail_world: World
+) -> None:
+    box = DovecotBox(dovecot[0], f"user{next(NUMBERS)}", dovecot_server.PASSWORD)
+    box.put(bytes(mail("last year")), '"01-Jan-2020 12:00:00 +0000"')
+    box.put(bytes(mail("today", Message_ID="<2@x>")))
+    where = {"imap_port": dovecot[0], "imap_user": box.where[1]}
+    small_mail_world.look(**where)
+    assert "today" in small_mail_world.post.taken[0].get_content()
+    assert box.flags() == [set(), {"\\Seen"}]
 
 
 def test_programs_get_nothing(mail_world: World) -> None:

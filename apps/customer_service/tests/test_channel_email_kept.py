@@ -20,14 +20,14 @@ from starlette.testclient import TestClient
 import dovecot_server
 from channels_desk import FakeDesk
 from desk.app import make_app
-from desk.channels.email_box import Box, BoxError, _quoted
+from desk.channels.email_box import Box, BoxError
 from desk.channels.email_channel import EmailChannel
 from desk.channels.email_sending import NotSentError
-from desk.channels.settings import Settings, settings_of
-from desk.secret import Secret, SettingsError
+from desk.channels.settings import Settings
+from desk.secret import Secret
 from desk.types import Message, Reply, Turn
 from mail_fixtures import NUMBERS
-from mail_world import OWN, DovecotBox, World, mail, serving_smtp, settings
+from mail_world import DovecotBox, World, mail, serving_smtp, settings
 from shop_fixtures import create_database
 
 
@@ -226,47 +226,6 @@ def test_a_mailbox_that_is_away_is_looked_at_again(tmp_path: Path, caplog: Any) 
     channel.run()
     assert "the next look is in" in caplog.text
     channel.close()
-
-
-def test_a_state_that_is_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"email\.state"):
-        EmailChannel(FakeDesk(), settings(tmp_path, 1, 1, state="mysql://x/y"))
-
-
-def test_folders_of_other_alphabets() -> None:
-    assert _quoted('Räume & "x"') == '"R&AOQ-ume &- \\"x\\""'
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"from_address": "help"}, "from_address: an address"),
-        ({"imap_host": "mail.example", "imap_tls": "none"}, "in the clear"),
-        ({"smtp_tls": "maybe"}, "implicit, starttls, none"),
-        ({"smtp_user": "x"}, "give both or none"),
-        ({"state": ""}, "email.state"),
-        ({"name": "a\nb"}, "one line"),
-        ({"signature": "a\x00"}, "control characters"),
-        ({"most_an_hour": 0}, "more than 0"),
-    ],
-)
-def test_settings_that_cannot_be_meant(tmp_path: Path, values: Any, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
-        settings(tmp_path, 1, 1, **values)
-
-
-def test_settings_are_read() -> None:
-    table = {
-        "from_address": OWN, "state": "sqlite:///x.db", "imap_host": "imap.x", "imap_user": "u",
-        "imap_password_env": "P", "smtp_host": "smtp.x",
-    }  # fmt: skip
-    found = settings_of({"email": table}, {"P": "hidden"}).email
-    assert found and found.imap_password and found.imap_password.reveal() == "hidden"
-    assert (found.port("imap"), found.port("smtp")) == (993, 587)
-    assert "hidden" not in repr(found)
-    large = {"url": "https://x/v1", "model": "m", "key_env": "P", "requests_a_day": 5}
-    other = settings_of({"large": large}, {"P": "hidden"}).large
-    assert other and other.key and other.key.reveal() == "hidden"
 
 
 def test_turns_are_not_lost_between_hand_over_and_watch(small_mail_world: World) -> None:

@@ -21,6 +21,8 @@ from desk.secret import SettingsError
 from desk.types import Understood
 from shop_fixtures import create_database
 
+FUNCTIONS = Path(__file__).parents[1] / "understand" / "functions.json"
+
 
 @pytest.mark.parametrize("where", ["process", "sqlite", "postgres"])
 def test_a_budget_is_of_a_day(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -92,6 +94,8 @@ def test_settings_that_cannot_be_meant(values: dict[str, Any], said: str) -> Non
 def test_a_budget_that_is_nowhere() -> None:
     about = Large("http://localhost/v1", "m", requests_a_day=1, budget="mysql://x/y")
     with pytest.raises(SettingsError, match=r"large\.budget"):
+        LargeUnderstands(lambda text: Understood(()), about, read_functions(FUNCTIONS))
+    with pytest.raises(SettingsError, match="no functions"):
         LargeUnderstands(lambda text: Understood(()), about, [])
 
 

@@ -10,6 +10,7 @@ import imaplib
 import logging
 import re
 import ssl
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 from desk.channels.email_oauth import NoTokenError, xoauth2
@@ -18,6 +19,7 @@ from desk.channels.email_settings import Email
 TIMEOUT_S = 30.0
 #: Bytes of a message that are fetched: its text stands in front of what is attached.
 MOST_BYTES = 1 << 20
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _log = logging.getLogger("desk.channels")
 
 
@@ -63,8 +65,11 @@ class Box:
         self._leave()
 
     def unread(self) -> list[str]:
-        """UIDs, the oldest first."""
-        (found, *_) = self._do("uid", "SEARCH", "UNSEEN", "UNDELETED")
+        """UIDs, the oldest first. A mailbox that was there before may hold old unread messages, to
+        which no answer is wanted any more."""
+        since = datetime.now(UTC) - timedelta(days=self._settings.since_days)
+        day = f"{since.day}-{_MONTHS[since.month - 1]}-{since.year}"
+        (found, *_) = self._do("uid", "SEARCH", "UNSEEN", "UNDELETED", "SINCE", day)
         uids = found.split() if isinstance(found, bytes) else []
         return [uid.decode() for uid in uids]
 

@@ -86,6 +86,7 @@ class EmailChannel:
     def look(self) -> None:
         """Deal with what is unread, and send what people have said. Raises BoxError and, where no
         mail goes out, NotSentError."""
+        self._threads.clear()
         self._send_what_people_say()
         with Box(self._settings) as box:
             for uid in box.unread():

@@ -40,7 +40,8 @@ class Email:
     sender is who it claims (dmarc=pass); without one nobody is. language: of messages that tell
     none. oauth_…: of an authority that gives tokens for client credentials, in the place of both
     passwords. looks_s: between looks. most_an_hour: answers to one address. lasts_days: after which
-    a thread begins anew. signature: below every answer."""
+    a thread begins anew, and what was noted of it goes. since_days: older messages are left to
+    people. signature: below every answer."""
 
     from_address: str = ""
     state: str = ""
@@ -68,6 +69,7 @@ class Email:
     looks_s: float = 15.0
     most_an_hour: int = 10
     lasts_days: float = 30.0
+    since_days: int = 3
 
     def __post_init__(self) -> None:
         for name in ("from_address", "state", "imap_host", "imap_user", "smtp_host"):
@@ -91,12 +93,14 @@ class Email:
                     f"email.{kind}_tls: without TLS passwords and customers' messages would go "
                     "over the network in the clear; only a server on this machine may do without"
                 )
+        if self.lasts_days <= self.since_days:
+            raise SettingsError("email.lasts_days: more than since_days is expected")
         for name in ("name", "signature", "folder", "done_folder"):
             if any(ord(c) < 32 and c != "\n" for c in getattr(self, name) or ""):
                 raise SettingsError(f"email.{name}: holds control characters")
         if "\n" in self.name:
             raise SettingsError("email.name: one line is expected")
-        for name in ("looks_s", "most_an_hour", "lasts_days"):
+        for name in ("looks_s", "most_an_hour", "lasts_days", "since_days"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"email.{name}: more than 0 is expected")
 

@@ -1,6 +1,6 @@
 """Which conversation an e-mail belongs to, and where its answers go. In SQL, for all workers.
 
-A thread is known by the ids of its messages, and belongs to one address: whoever names an id from
+A thread is known by the ids of our answers, and belongs to one address: whoever names one from
 another address begins a thread of his own. Ids are kept as digests, for they may be of any length.
 """
 
@@ -45,6 +45,7 @@ MESSAGES = sql.Table(
 )
 sql.Index("email_messages_address", MESSAGES.c.address, MESSAGES.c.at)
 _MOST_IDS, _MOST_WATCHED = 12, 500
+_CLEARS_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Threads:
         self._engine = open_engine(url, "email.state")
         self._writing = writing(self._engine)
         self._lasts_s, self._now = lasts_s, now
+        self._cleared = 0.0
         make_tables(self._engine, _METADATA)
 
     def close(self) -> None:
@@ -103,6 +105,15 @@ class Threads:
             query = sql.select(sql.func.count()).select_from(MESSAGES).where(recent)
             return int(connection.execute(query).scalar_one())
 
+    def clear(self) -> None:
+        """Forget what was quiet for so long that nothing goes on with it; now and then."""
+        now = self._now()
+        if now - self._cleared > _CLEARS_S:
+            self._cleared = now
+            with self._writing.begin() as connection:
+                for table in (MESSAGES, THREADS):
+                    connection.execute(table.delete().where(table.c.at < now - self._lasts_s))
+
     def watch(self, conversation: str, seen: int) -> None:
         """From turn `seen` on, what a person says is to be sent; as before where it is already."""
         which = (THREADS.c.conversation == conversation) & ~THREADS.c.watched
@@ -119,11 +130,13 @@ class Threads:
             return [_thread(row) for row in connection.execute(query)]
 
     def _known(self, mail: Mail) -> Thread | None:
-        """By the message itself, where it comes again, or by those that it refers to."""
+        """By the message itself, where it comes again, or by answers of ours that it refers to:
+        their ids nobody can guess, while a customer's own may have gone to others."""
         names = [_digest(one) for one in (mail.key, *mail.references)]
         joined = MESSAGES.join(THREADS, MESSAGES.c.conversation == THREADS.c.conversation)
         which = MESSAGES.c.name.in_(names) & (THREADS.c.address == mail.address)
-        fresh = (THREADS.c.at > self._now() - self._lasts_s) | (MESSAGES.c.name == names[0])
+        is_it = MESSAGES.c.name == names[0]
+        fresh = (MESSAGES.c.ours & (THREADS.c.at > self._now() - self._lasts_s)) | is_it
         query = sql.select(THREADS, MESSAGES.c.name).select_from(joined).where(which & fresh)
         with self._engine.connect() as connection:
             found = {row.name: row for row in connection.execute(query)}

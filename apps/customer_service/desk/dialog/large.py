@@ -47,7 +47,7 @@ _FAULTS = ("late", "failed", "broken")
 
 class LargeUnderstands:
     """functions: of the small model, as OpenAI's `tools` (`understanding.tools_of`, or
-    `read_functions`). Raises SettingsError where the budget's URL is none."""
+    `read_functions`). Raises SettingsError where there are none, or the budget's URL is none."""
 
     def __init__(
         self,
@@ -58,6 +58,10 @@ class LargeUnderstands:
     ) -> None:
         known = FLOWS.keys() | _TALK
         offered = [one for one in functions if one["function"]["name"] in known]
+        if not offered:
+            raise SettingsError(
+                "large: the small model knows no functions that it could be asked for"
+            )
         self._small, self._settings = small, settings
         self._slots = {one["function"]["name"]: _slots_of(one["function"]) for one in offered}
         self._budget = _budget(settings)
