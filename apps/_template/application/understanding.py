@@ -21,6 +21,11 @@ class ModelUnderstands:
                 f"{bundle}: expected a model of the task classify; "
                 f"this one's is {self._predictor.manifest['task']}"
             )
+        if not ((self._predictor.report or {}).get("handover") or {}).get("certified"):
+            _LOG.warning(
+                "%s: no share of wrong answers is guaranteed above its threshold; "
+                "claim error_when_answering in the recipe", bundle,
+            )  # fmt: skip
 
     @property
     def labels(self) -> Sequence[str]:

@@ -23,7 +23,7 @@ LOANS = Table(
     Column("title", String(200), nullable=False),
     Column("due", Date, nullable=False),
 )
-_RENEWED = timedelta(days=21)  # from today
+_LONGER = timedelta(days=21)
 
 #: What an answer may state; None where it cannot be done and nothing was changed.
 Work = Callable[[Connection, Message], Mapping[str, str] | None]
@@ -36,9 +36,11 @@ def renew(connection: Connection, message: Message) -> Mapping[str, str] | None:
     today = datetime.now(UTC).date()
     if not found or any(loan.due < today for loan in found):
         return None
-    connection.execute(update(LOANS).where(mine).values(due=today + _RENEWED))
-    titles = ", ".join(loan.title for loan in found)
-    return {"titles": titles, "due": (today + _RENEWED).isoformat()}
+    for loan in found:
+        later = update(LOANS).where(LOANS.c.id == loan.id)
+        connection.execute(later.values(due=loan.due + _LONGER))
+    due = min(loan.due for loan in found) + _LONGER
+    return {"titles": ", ".join(loan.title for loan in found), "due": due.isoformat()}
 
 
 WORK: Mapping[str, Work] = {"renew_loan": renew}
