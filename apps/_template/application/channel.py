@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from msgspec import Struct
@@ -134,18 +134,8 @@ class _Routes:
 
     async def _figures(self, request: Request) -> dict[str, Any]:
         named(self._keys.people, request)
-        since, until = _day(request, "since"), _day(request, "until")
-        period = {
-            **({"since": since.timestamp()} if since else {}),
-            **({"until": (until + timedelta(days=1)).timestamp()} if until else {}),
-        }
-        return await run_in_threadpool(figures, self._service.engine, **period)
-
-
-def _day(request: Request, name: str) -> datetime | None:
-    if (given := request.query_params.get(name)) is None:
-        return None
-    try:
-        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise Refused(422, "invalid_field", f"{name}: a day as 2026-11-28 is expected") from None
+        days = request.query_params.get("days", "30")
+        if not (days.isascii() and days.isdecimal() and len(days) < 5):
+            raise Refused(422, "invalid_field", "days: a number below 10,000 is expected")
+        since = time.time() - int(days) * 86_400
+        return await run_in_threadpool(figures, self._service.engine, since)

@@ -16,10 +16,10 @@ from application.database import MESSAGES
 from application.types import Reason
 
 
-def figures(engine: Engine, since: float = 0.0, until: float = float("inf")) -> dict[str, Any]:
-    """Of the messages from `since` to `until` (seconds since 1970), by day and in all."""
+def figures(engine: Engine, since: float = 0.0) -> dict[str, Any]:
+    """Of the messages after `since` (seconds since 1970), by day and in all."""
     days: dict[str, list[Row[Any]]] = defaultdict(list)
-    query = select(MESSAGES).where(MESSAGES.c.at >= since, MESSAGES.c.at < until)
+    query = select(MESSAGES).where(MESSAGES.c.at >= since)
     with engine.connect() as connection:
         for row in connection.execute(query.order_by(MESSAGES.c.at)):
             days[datetime.fromtimestamp(row.at, UTC).date().isoformat()].append(row)

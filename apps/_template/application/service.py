@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -41,17 +42,9 @@ class Service:
         if (found := self.reply(message)) is not None:
             return found
         understood = self.understands(message.text)
-        row: dict[str, Any] = {
-            "client": message.client,
-            "key": message.key,
-            "at": time.time(),
-            "reader": message.reader,
-            "text": message.text,
-            "label": understood.label,
-            "score": understood.score,
-            "abstained": understood.abstained,
-            "handed": why_handed(message, understood, self.policy, WORK.keys()),
-        }
+        why = why_handed(message, understood, self.policy, WORK.keys())
+        row: dict[str, Any] = {**asdict(message), **asdict(understood), "handed": why}
+        row["at"] = time.time()
         try:
             with writing(self.engine).begin() as connection:
                 made = insert(MESSAGES).values(row).returning(MESSAGES.c.number)

@@ -51,10 +51,10 @@ def test_a_case_from_end_to_end(http: TestClient, tmp_path: Path) -> None:
     lines = http.get("/people/corrections.jsonl", headers=PERSON).text.splitlines()
     row = {"text": "what do I owe", "label": "fees", "predicted": {"label": "fees", "score": 0.2}}
     assert [json.loads(line) for line in lines] == [row]
-    asked = {"since": "2020-01-01", "until": "2999-12-31"}
-    found = http.get("/people/figures", params=asked, headers=PERSON).json()
+    found = http.get("/people/figures?days=1", headers=PERSON).json()
     assert (found["all"]["messages"], found["all"]["handed_unsure"]) == (2, 1)
     assert http.get("/people/figures.csv", headers=PERSON).text.count("\n") == 2
+    assert http.get("/people/figures?days=0", headers=PERSON).json()["all"]["messages"] == 0
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_case_from_end_to_end(http: TestClient, tmp_path: Path) -> None:
         ("GET", "/v1/messages", CLIENT, b"", 405, "unknown"),
         ("GET", "/nowhere", {}, b"", 404, "unknown"),
         ("GET", "/people/cases?which=all", PERSON, b"", 422, "invalid_field"),
-        ("GET", "/people/figures?since=today", PERSON, b"", 422, "invalid_field"),
+        ("GET", "/people/figures?days=-1", PERSON, b"", 422, "invalid_field"),
         ("PUT", "/people/cases/7", PERSON, b'{"label": "fees"}', 404, "unknown"),
         ("PUT", f"/people/cases/{10**30}", PERSON, b'{"label": "fees"}', 404, "unknown"),
         ("PUT", "/people/cases/7", PERSON, b'{"label": "fee"}', 422, "invalid_field"),
