@@ -12,7 +12,9 @@ import argparse
 import keyword
 import re
 import shutil
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE, FOLDER = "application", "_template"
@@ -49,6 +51,10 @@ def copy(root: Path, name: str) -> Path:
     text = project.read_text(encoding="utf-8").replace(f'"{PACKAGE}"', f'"{PACKAGE}", "{name}"')
     text = text.replace(f":apps/{FOLDER}", f":apps/{FOLDER}:apps/{name}")
     project.write_text(text, encoding="utf-8")
+    if find_spec("ruff"):  # the order of imports and the length of lines depend on the name
+        for words in (["check", "--select", "I", "--fix"], ["format"]):
+            command = [sys.executable, "-m", "ruff", words[0], "--quiet", "--no-cache", *words[1:]]
+            subprocess.run([*command, str(target)], cwd=root, check=True)
     return target
 
 

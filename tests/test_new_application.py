@@ -23,6 +23,7 @@ def root(tmp_path: Path) -> Path:
     """A project with the template in it."""
     shutil.copytree(ROOT / "apps" / "_template", tmp_path / "apps" / "_template", ignore=SPACE)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "src" / "attar").mkdir(parents=True)  # by which ruff knows it is ours
     return tmp_path
 
 

@@ -67,6 +67,7 @@ def test_a_case_from_end_to_end(http: TestClient, tmp_path: Path) -> None:
         ("GET", "/people/figures.csv", CLIENT, b"", 401, "unauthorized"),
         ("GET", "/people/corrections.jsonl", {}, b"", 401, "unauthorized"),
         ("POST", "/v1/messages", CLIENT, b"{", 400, "invalid_json"),
+        ("POST", "/v1/messages", CLIENT, b'{"key": "1", "text": "\\ud800a"}', 400, "invalid_json"),
         ("POST", "/v1/messages", CLIENT, b'{"key": "1", "text": 2}', 422, "invalid_field"),
         ("POST", "/v1/messages", CLIENT, b'{"key": "1"}', 422, "invalid_field"),
         ("POST", "/v1/messages", CLIENT, b'{"key": "", "text": "a"}', 422, "invalid_field"),
