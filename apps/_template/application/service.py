@@ -97,14 +97,16 @@ class Service:
         order = at if which == "waiting" else at.desc()
         query = select(MESSAGES).where(only, MESSAGES.c.closed_by.is_(None)).order_by(order)
         with self.engine.connect() as connection:
-            return [dict(row._mapping) for row in connection.execute(query.limit(_MOST_LISTED))]
+            rows = connection.execute(query.limit(_MOST_LISTED)).mappings()
+            return [dict(row) for row in rows]
 
     def close(self, number: int, by: str, label: str | None, said: str | None) -> bool:
         """A person's word: what a message asks for, and an answer to one that was handed over.
         False where there is no such message; Conflict where it is somebody else's, or answered."""
         with writing(self.engine).begin() as connection:
             mine = MESSAGES.c.number == number
-            row = connection.execute(select(MESSAGES).where(mine)).one_or_none()
+            query = select(MESSAGES).where(mine).with_for_update()
+            row = connection.execute(query).one_or_none()
             if row is None:
                 return False
             if row.closed_by not in (None, by):

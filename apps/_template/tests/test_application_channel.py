@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="the extra desk is not installed")
 pytest.importorskip("starlette", reason="the extra desk is not installed")
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from application.channel import make_app
@@ -92,6 +94,20 @@ def test_errors_have_one_shape(
     found = http.request(verb, path, headers=headers, content=body)
     assert (found.status_code, found.json()["error"]["code"]) == (status, code), found.text
     assert found.json()["error"]["message"]
+
+
+FIELDS = {"key": st.text(max_size=210), "text": st.text(), "reader": st.none() | st.text()}
+BODIES = st.binary() | st.fixed_dictionaries(FIELDS).map(lambda body: json.dumps(body).encode())
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(BODIES)
+def test_no_body_breaks_it(http: TestClient, body: bytes) -> None:
+    found = http.post("/v1/messages", content=body, headers=CLIENT)
+    assert found.status_code in (200, 400, 409, 422), found.text
+    assert set(found.json()) >= ({"text"} if found.status_code == 200 else {"error"})
 
 
 def test_conflicts(http: TestClient) -> None:

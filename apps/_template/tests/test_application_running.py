@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -76,12 +77,19 @@ def command(*arguments: object) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", name, *map(str, arguments)], {**os.environ, "PYTHONPATH": path}
 
 
+def free_port() -> int:
+    """Below those that a busy system gives to whatever asks for one in the meantime."""
+    for port in random.sample(range(20_000, 32_000), 50):
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
+
+
 @contextlib.contextmanager
 def running(*arguments: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The command on a free port, ended by its process id."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     words, environment = command(*arguments, "--port", port)
     process = subprocess.Popen(
