@@ -96,13 +96,12 @@ def test_errors_have_one_shape(
     assert found.json()["error"]["message"]
 
 
+SLOW_OR_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FIELDS = {"key": st.text(max_size=210), "text": st.text(), "reader": st.none() | st.text()}
 BODIES = st.binary() | st.fixed_dictionaries(FIELDS).map(lambda body: json.dumps(body).encode())
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_OR_SHARED)
 @given(BODIES)
 def test_no_body_breaks_it(http: TestClient, body: bytes) -> None:
     found = http.post("/v1/messages", content=body, headers=CLIENT)
