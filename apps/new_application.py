@@ -36,7 +36,10 @@ def copy(root: Path, name: str) -> Path:
     source, target = root / "apps" / FOLDER, root / "apps" / name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ValueError(f"{name!r}: expected a package's name, such as voice_commands")
-    if target.exists() or name in {PACKAGE, *sys.stdlib_module_names}:
+    # All applications' packages are beside each other on the path of a test run.
+    there = (*root.glob(f"apps/*/{name}"), *root.glob(f"apps/*/{name}.py"), root / "src" / name)
+    taken = any(path.exists() for path in (target, *there))
+    if taken or name in sys.stdlib_module_names:
         raise ValueError(f"{name!r} is taken; choose another name")
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)

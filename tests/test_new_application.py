@@ -71,7 +71,7 @@ def test_lint_and_types_cover_it(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Voice", "voice-commands", "class", "../x", "json", "application"]
+    "name", ["Voice", "voice-commands", "class", "../x", "json", "application", "attar"]
 )
 def test_what_cannot_be_a_name_is_refused(root: Path, name: str) -> None:
     done = make(root, name)

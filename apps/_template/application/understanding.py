@@ -1,4 +1,4 @@
-"""What a message asks for, by the model of one bundle of `classify`: all that knows attar."""
+"""What a message asks for, by the model of one bundle of `classify`."""
 
 from __future__ import annotations
 
