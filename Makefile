@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
+APPLICATIONS := $(shell ls -d apps/*/ | tr '\n' ':')
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart customer-service test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve bench-desk-peak check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
+.PHONY: help install quickstart customer-service new-application test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve bench-desk-peak check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -45,6 +46,9 @@ $(DESK)/%.attar: $(ABOUT)/%.toml $(ABOUT)/understand/train.jsonl $(ABOUT)/help/f
 
 customer-service: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## A service desk over a made-up shop: builds its models once, prints where to look
 	@PYTHONPATH=$(ABOUT) $(BIN)/python -m desk demo --folder $(DESK) --understand $(DESK)/understand.attar --help-pages $(DESK)/help.attar --topics $(ABOUT)/help/topics.toml
+
+new-application: $(INSTALLED) ## Copy apps/_template to apps/NAME, package and tests renamed (NAME=voice_commands)
+	@$(BIN)/python apps/new_application.py $(NAME)
 
 test: $(INSTALLED) ## Run every test
 	$(BIN)/python -m pytest -q
@@ -119,7 +123,7 @@ lint: $(INSTALLED) ## Style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PYTHONPATH=apps/customer_service $(BIN)/lint-imports
+	PYTHONPATH=$(APPLICATIONS) $(BIN)/lint-imports
 
 check: test test-base lint ## What CI runs
 

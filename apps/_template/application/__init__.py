@@ -1,0 +1,1 @@
+"""The smallest whole application on attar: a town library's inquiries."""
