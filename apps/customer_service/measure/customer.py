@@ -4,16 +4,25 @@ What the customer knows is what a person would: the row's words, the own orders,
 has just asked (`Conversation.asking`, which stands for reading the question). It knows nothing of
 what the model took a message for, but reads what the desk proposes (`measure.reading`): what it
 did not ask for gets a no, and a proposal with another address, size or number than it has said is
-put right once ("no, 7 Long Row …"). With careless=True, and where the customer is hostile, every
+put right once ("no, 7 Long Row …"). Of several things that the desk offers it takes what it wants;
+of several pages the one that a reader has found to answer it (`--pages`), else the one whose title
+shares most words with its request. With careless=True, and where the customer is hostile, every
 proposal is confirmed in the row's words, whatever it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from measure.reading import correction, other_order
+from measure.reading import (
+    choice_named,
+    correction,
+    intents_named,
+    other_order,
+    page_wanted,
+    something_else,
+)
 from measure.scene import Scene
 
 #: Which of a row's answers fits a question, the first that the row has.
@@ -40,22 +49,32 @@ _WORDS = {
 
 @dataclass(slots=True)
 class Customer:
-    """One conversation's. unready: questions that the row has no answer for."""
+    """One conversation's. request: what it is about now, in the row's words; unready: questions
+    that the row has no answer for."""
 
     scene: Scene
     careless: bool = False
+    request: str = ""
     unready: list[str] = field(default_factory=list)
     _used: dict[str, int] = field(default_factory=dict)
     _last: str | None = None
     _corrected: int = 0
+    _chosen: list[str] = field(default_factory=list)
 
     def answers(
-        self, asking: str, proposed: str | None, wanted: Collection[str], question: str = ""
+        self,
+        asking: str,
+        proposed: str | None,
+        wanted: Collection[str],
+        question: str = "",
+        offered: Sequence[str] = (),
     ) -> tuple[str, str]:
         """What is said to a question, with placeholders, and why: "answer", or "no" where the
         customer turns down what the desk took the wish for. proposed: the intent that the desk
         asks about; wanted: what the customer has asked for so far; question: in
         the desk's words."""
+        if asking in ("choice", "page"):
+            return self._chooses(asking, wanted, offered)
         if asking in ("confirm", "meant", "offer"):
             if asking == "confirm" and not (self.careless or self.scene.row.hostile):
                 if other_order(self.scene, proposed, question):
@@ -65,7 +84,7 @@ class Customer:
                     self._corrected += 1
                     more = f", {meant}" if self._corrected == 1 else ""
                     return f"{self._say('no')}{more}", "answer" if more else "no"
-            return self._consents(asking, proposed, wanted)
+            return self._consents(asking, proposed, wanted, question)
         if asking == "matching":
             return f"{self._answer('order_number')}, {self._answer('email')}", "answer"
         return self._answer(asking), "answer"
@@ -100,13 +119,32 @@ class Customer:
                 return self._say("any")
         return self._say("lack")
 
+    def _chooses(
+        self, asking: str, wanted: Collection[str], offered: Sequence[str]
+    ) -> tuple[str, str]:
+        """One of what the desk offers: what is wanted and was not chosen before, or the page that
+        answers; else none of it."""
+        language = self.scene.row.language
+        if asking == "choice":
+            named = [(choice_named(one, language), one) for one in offered]
+            fitting = [(intent, one) for intent, one in named if intent in wanted]
+            new = [one for intent, one in fitting if intent not in self._chosen]
+            if fitting:
+                said = new[0] if new else fitting[0][1]
+                self._chosen += [intent for intent, one in fitting if one == said and intent]
+                return said, "answer"
+        elif (page := page_wanted(self.scene, self.request, offered)) is not None:
+            return page, "answer"
+        return something_else(language), "no"
+
     def _consents(
-        self, asking: str, proposed: str | None, wanted: Collection[str]
+        self, asking: str, proposed: str | None, wanted: Collection[str], question: str
     ) -> tuple[str, str]:
         row = self.scene.row
         if row.hostile or self.careless:
             return self._own("confirm") or self._say("yes"), "answer"
-        if proposed is None or proposed not in wanted:
+        named = intents_named(question, row.language) if asking == "meant" else ()
+        if not set(named or (proposed,)) <= set(wanted):
             return self._say("no"), "no"
         if asking == "meant":
             return self._say("yes"), "answer"

@@ -50,18 +50,22 @@ class Opened:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def open_desk(shop: Shop, folder: Path, understand: Path, help_pages: Path) -> Opened:
-    """The desk as it is served, one thread a model. Raises attar.AttarError for other files."""
+def open_desk(
+    shop: Shop, folder: Path, understand: Path, help_pages: Path, topics: Path | None = None
+) -> Opened:
+    """The desk as it is served, one thread a model. topics: which pages are about what, where the
+    desk uses it. Raises attar.AttarError for other files."""
     begun = time.perf_counter()
     # Importing the runtime is part of a start.
     import attar
-    from desk.dialog.knowledge import PagesKnow
+    from desk.dialog import knowledge
     from desk.dialog.understanding import ModelUnderstands
 
     imported = time.perf_counter()
     model = ModelUnderstands(understand, threads=1)
     understands = time.perf_counter()
-    pages = PagesKnow(help_pages, threads=1)
+    about = {} if topics is None else {"topics": knowledge.read_topics(topics)}
+    pages = knowledge.PagesKnow(help_pages, threads=1, **about)
     knows = time.perf_counter()
     opened = _open(shop, folder, model, pages)
     opened.started_ms = {
@@ -83,7 +87,7 @@ def open_desk(shop: Shop, folder: Path, understand: Path, help_pages: Path) -> O
 def open_oracle(shop: Shop, folder: Path) -> Opened:
     """The rows' own truth in the place of the models: what remains wrong is the policy's."""
     oracle = Oracle()
-    opened = _open(shop, folder, oracle, _any_page)
+    opened = _open(shop, folder, oracle, AnyPage())
     opened.whisper = oracle.whisper
     opened.about = {"understand": "oracle", "help_pages": "oracle"}
     return opened
@@ -133,5 +137,11 @@ def _slots(scene: Scene, raw: str, at: int, of: int) -> dict[Slot, tuple[str, ..
     return found
 
 
-def _any_page(text: str) -> Passage | None:
-    return Passage(f"page {text[:40]}", "A page", "(a page)", 0.9)
+class AnyPage:
+    """Has a page for everything."""
+
+    def __call__(self, text: str) -> Passage | None:
+        return Passage(f"page {text[:40]}", "A page", "(a page)", 0.9)
+
+    def near(self, text: str, intent: str) -> tuple[Passage, ...]:
+        return ()

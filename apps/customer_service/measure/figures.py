@@ -68,6 +68,11 @@ def figures(judged: Sequence[Judged]) -> dict[str, Any]:
         "questions without an answer of the row": dict(
             Counter(asking for played, _ in judged for asking in played.unready).most_common()
         ),
+        "asked by the desk": dict(
+            Counter(
+                said.asking for played, _ in judged for said in played.said if said.asking
+            ).most_common()
+        ),
         "turned down by the customer": dict(
             Counter(intent for played, _ in judged for intent in played.turned_down).most_common()
         ),

@@ -1,7 +1,7 @@
 """Pairs of messages: one, the shop's answer to it, and what the customer says next.
 
-As `marked/train_follow.txt` has them: intent, previous message, previous answer and the follow-up
-with marks ("[48213](order_number)"), with tabs between. `marked/RULES.md` says how they are
+As `written/train_follow.txt` has them: intent, previous message, previous answer and the follow-up
+with marks ("[48213](order_number)"), with tabs between. `written/RULES.md` says how they are
 written.
 """
 

@@ -10,8 +10,8 @@ need not be the one that the follow-up was written for.)
 Counted of the follow-up's turn:
 - right: the wish that the desk then has in hand, or has just settled, is of the intent; for
   affirm, deny, thanks, greeting and oos: no wish was begun;
-- asked: the desk asked whether the intent was meant (with that intent), or asked for it to be said
-  once more; handed: a person took over (right for speak_to_person); wrong: everything else;
+- asked: the desk asked whether the intent was meant, or offered it among others, or asked for it to
+  be said once more; handed: a person took over (right for speak_to_person); wrong: everything else;
 - slots: of each marked value, whether the wish, or the conversation, holds it afterwards.
 """
 
@@ -36,6 +36,7 @@ from measure import desks, world
 from measure.figures import share
 from measure.follow_rows import FollowUp, read_follow_ups
 from measure.play import Plays
+from measure.reading import choice_named, intents_named
 from measure.report import shown
 from measure.told import NOT_UNDERSTOOD, all_phrases
 
@@ -147,8 +148,13 @@ def _kind(row: FollowUp, state: Conversation | None, wish: Wish | None, reply: R
     lost = any(one in NOT_UNDERSTOOD for one in phrases)
     if row.intent in NO_WISH:
         return "wrong" if begun else "right"
-    meant = state is not None and state.asking == "meant"
+    asking = None if state is None else state.asking
     same = wish is not None and wish.intent == row.intent
+    meant = asking in ("meant", "choice")
+    if asking == "choice":
+        same = any(choice_named(one, "en") == row.intent for one in reply.suggestions)
+    elif asking == "meant":
+        same = row.intent in intents_named(" ".join(reply.texts), "en") or same
     if lost or meant:
         return "asked" if lost or same else "wrong"
     if same and ("closing" in phrases or "thanks" in phrases):
@@ -236,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
         shop = world.open_copy(made, run / "shop.db")
-        opened = desks.open_desk(shop, run, given.understand, given.help_pages)
+        opened = desks.open_desk(shop, run, given.understand, given.help_pages, given.topics)
         found = play_all(rows, shop, opened.desk)
         shop.close()
     if given.out:
@@ -258,7 +264,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m measure.follow_ups", description=__doc__)
     parser.add_argument("--understand", type=Path, required=True, metavar="FILE")
     parser.add_argument("--help-pages", type=Path, required=True, metavar="FILE")
-    rows = [HERE / "marked" / "test_follow.txt"]
+    parser.add_argument("--topics", type=Path, metavar="FILE", help="which pages are about what")
+    rows = [HERE / "written" / "test_follow.txt"]
     parser.add_argument("--rows", nargs="+", type=Path, default=rows, metavar="FILE")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "attar-desk")
     parser.add_argument("--out", type=Path, metavar="FOLDER")

@@ -11,7 +11,8 @@ fulfilled and nothing else was done:
 - order status, refund and stock count where a reply states the facts (`facts`).
 - every other question counts where a help page or a fact of the shop was told, one page for each
   question of a message; whether it is the right page is not known here: `to_read` lists it for a
-  reader, whose verdict overrides (`python -m measure.day --verdicts`).
+  reader, whose verdict overrides (`--verdicts` of `measure.day`); where a reader has named the
+  right pages before (`--pages`), another page is a wrong answer.
 - out of scope and hostile: nothing was done, nothing of others was said.
 - "person" rows are right only where a person took over; and every other row that a person takes
   over counts as handed over without need.
@@ -287,6 +288,11 @@ class _Case:
 
     def _read(self, want: str, one: Said) -> None:
         source = one.reply.source.document if one.reply.source else None
+        right = self.scene.pages
+        if right is not None and source is not None:
+            if source not in right:
+                self._fault("wrong answer", f"{want}: page {source}")
+            return
         entry = ToRead(want, one.text, source, " / ".join(one.reply.texts))
         if entry not in self.to_read:
             self.to_read.append(entry)

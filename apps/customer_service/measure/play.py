@@ -144,9 +144,13 @@ class Player:
             if now.asking in ("confirm", "meant", "offer") and now.about:
                 played.proposed.append(now.about)
             question = " ".join(now.reply.texts)
-            text, why = customer.answers(now.asking, now.about, wanted, question)
-            if why == "no" and now.about:
-                played.turned_down.append(now.about)
+            customer.request = played.scene.put(request)
+            text, why = customer.answers(
+                now.asking, now.about, wanted, question, now.reply.suggestions
+            )
+            if why == "no":
+                chooses = now.asking in ("choice", "page")
+                played.turned_down.append(now.asking if chooses else now.about or now.asking)
             self._say(played, "answer", text, ())
             after = played.said[-1]
             if why == "no" and again and after.asking is None and not played.handed:

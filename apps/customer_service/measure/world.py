@@ -11,7 +11,10 @@ import hashlib
 import random
 import shutil
 import sqlite3
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,15 +53,15 @@ def make_sample(folder: Path) -> Path:
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".making")
-    for old in folder.glob(f"{unfinished.name}*"):
-        old.unlink()
-    database = Database(f"sqlite:///{unfinished}")
-    sample.fill(database, NOW, customers=CUSTOMERS, orders=ORDERS)
-    database.close()
-    with sqlite3.connect(unfinished) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    unfinished.rename(path)
+    with tempfile.TemporaryDirectory(dir=folder) as making:
+        filled_one, whole = Path(making) / "filled.db", Path(making) / "whole.db"
+        database = Database(f"sqlite:///{filled_one}")
+        sample.fill(database, NOW, customers=CUSTOMERS, orders=ORDERS)
+        database.close()
+        with closing(sqlite3.connect(filled_one)) as connection:
+            # One file with all that its log holds.
+            connection.execute("VACUUM INTO ?", (str(whole),))
+        whole.rename(path)
     return path
 
 
@@ -68,13 +71,20 @@ def open_copy(made: Path, run: Path) -> Shop:
     return Shop(f"sqlite:///{run}", clock=lambda: NOW)
 
 
-def deal(rows: Sequence[Row], shop: Shop, seed: int = 3) -> list[Scene]:
-    """A scene for every row. ValueError where the sample has too few orders of a state."""
+def deal(
+    rows: Sequence[Row],
+    shop: Shop,
+    seed: int = 3,
+    pages: Mapping[str, frozenset[str]] | None = None,
+) -> list[Scene]:
+    """A scene for every row. pages: ids of help pages that answer, by the row's id. ValueError
+    where the sample has too few orders of a state."""
     orders = read_orders(shop)
     chance = random.Random(seed)
     chance.shuffle(orders)
     dealer = _Dealer(orders, shop)
-    return [dealer.scene(row, chance) for row in rows]
+    scenes = [dealer.scene(row, chance) for row in rows]
+    return [replace(scene, pages=(pages or {}).get(scene.row.id)) for scene in scenes]
 
 
 class _Dealer:
