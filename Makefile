@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
+.PHONY: help install quickstart test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve bench-desk check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -69,6 +69,16 @@ bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML, KServe and 
 	$(PYTHON) -m venv .venv-serve-peers
 	.venv-serve-peers/bin/python -m pip install --quiet --disable-pip-version-check 'litserve==0.2.19' 'bentoml==1.4.40' 'kserve==0.21.0' onnxruntime==1.32.0 tokenizers uvloop
 	$(BIN)/python bench/serve_load.py $(BUNDLE) --data $(DATA) --overload
+
+UNDERSTAND ?= desk-demo/understand.attar
+HELP_PAGES ?= desk-demo/help.attar
+MEASURED = --understand $(abspath $(UNDERSTAND)) --help-pages $(abspath $(HELP_PAGES)) \
+	--topics help/topics.toml --out $(abspath .bench)/desk
+
+bench-desk: $(INSTALLED) ## Days of invented customers at the desk, and follow-ups (UNDERSTAND=file HELP_PAGES=file)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,desk]'
+	cd apps/customer_service && $(abspath $(BIN))/python -m measure.day $(MEASURED)
+	cd apps/customer_service && $(abspath $(BIN))/python -m measure.follow_ups $(MEASURED)
 
 check-mcp: $(INSTALLED) ## attar mcp before the protocol's own tests (needs npm)
 	npm install --silent --no-audit --no-fund --prefix .bench/mcp node@22 @modelcontextprotocol/conformance@0.1.16

@@ -136,7 +136,7 @@ class _Case:
             order = self.scene.order_of(place)
             if want in DEEDS:
                 self._deed(want, [order.number], said, self._optional(want))
-            elif want in FACTS and not self._fact(want, [order.number], self.played.said):
+            elif want in FACTS and not self._fact(want, [order.number], said):
                 self._fault("wrong answer", want)
         told = self._pages(said)
         for want in pages[len(told) :]:

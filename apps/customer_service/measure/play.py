@@ -181,7 +181,8 @@ class Player:
                 wants,
                 reply,
                 self._understood(),
-                state.asking if state else None,
+                # A question about no wish in hand is none that the desk would read an answer to.
+                state.asking if wish else None,
                 wish.intent if wish else None,
                 tuple(dict.fromkeys(one.intent for one in wishes if one.key == key)),
                 ms,
