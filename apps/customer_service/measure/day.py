@@ -24,12 +24,13 @@ from typing import Any
 from desk.shop import Shop
 from measure import desks, figures, plot, report, world
 from measure.deeds import Audit
-from measure.judge import Fault, Verdict, judge
+from measure.judge import judge
 from measure.leaks import Strangers
 from measure.play import Played, Player
 from measure.reading import page_ids
 from measure.rows import Row, read_days
 from measure.scene import Scene
+from measure.verdicts import Fault, Verdict
 
 HERE = Path(__file__).parents[1]
 DAYS = (HERE / "day" / "day_a.jsonl", HERE / "day" / "day_b.jsonl")

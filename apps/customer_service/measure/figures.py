@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from desk.dialog.flows import FLOWS
-from measure.judge import Verdict
 from measure.play import Played, Said
+from measure.verdicts import Verdict
 
 _REQUESTS = frozenset({*FLOWS, "speak_to_person"})
 Judged = tuple[Played, Verdict]

@@ -22,8 +22,8 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ import sqlalchemy
 
 from desk.dialog.state import Conversation, Wish
 from desk.shop import Shop, schema
-from desk.types import Message, Reply
+from desk.types import Message, Reply, Understood
 from measure import desks, world
 from measure.figures import share
 from measure.follow_rows import FollowUp, read_follow_ups
@@ -55,14 +55,16 @@ _STATES = {
 @dataclass(frozen=True, slots=True)
 class Found:
     """kind: "right", "asked", "handed" or "wrong"; wish: what the desk has in hand or has just
-    settled; missed: marked values that it does not hold, by slot."""
+    settled; missed: marked values that it does not hold, by slot; unread: those that the model did
+    not mark."""
 
     row: FollowUp
     kind: str
     wish: str | None
     missed: tuple[tuple[str, str], ...]
     replies: tuple[str, ...]
-    first_replies: tuple[str, ...] = field(default=())
+    first_replies: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 class Orders:
@@ -108,8 +110,14 @@ class Orders:
             session.execute(change.where(table.id == order).values(number=number))
 
 
-def look(row: FollowUp, desk: Plays, customer: str) -> Found:
-    """Play one pair and see what the desk makes of its second message."""
+def look(
+    row: FollowUp,
+    desk: Plays,
+    customer: str,
+    understood: Callable[[], Understood | None] = lambda: None,
+) -> Found:
+    """Play one pair and see what the desk makes of its second message. understood: what the model
+    said of the last message."""
     name = re.sub(r"\W", "-", row.where)
     first = desk.take(Message(name, "m1", row.before, "measure", customer))
     if first.handed is not None:
@@ -117,6 +125,8 @@ def look(row: FollowUp, desk: Plays, customer: str) -> Found:
     reply = desk.take(Message(name, "m2", row.says, "measure", customer))
     state = desk.conversation(name)
     wish = _wish(state)
+    said = understood()
+    marked = [v for one in (said.requests if said else ()) for vs in one.slots.values() for v in vs]
     return Found(
         row,
         _kind(row, state, wish, reply),
@@ -124,6 +134,7 @@ def look(row: FollowUp, desk: Plays, customer: str) -> Found:
         _missed(row, state, wish),
         reply.texts,
         first.texts,
+        _lacking(row, marked),
     )
 
 
@@ -169,6 +180,11 @@ def _missed(
     if state is not None:
         held += [state.email or "", *state.orders]
         held += [value for one in state.wishes for value in one.slots.values()]
+    return _lacking(row, held)
+
+
+def _lacking(row: FollowUp, held: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The marked values that are not among these."""
     return tuple(
         (slot, value)
         for slot, values in row.slots.items()
@@ -207,6 +223,9 @@ def figures(found: Sequence[Found]) -> dict[str, Any]:
         },
         "right, with all that is marked": share(sum(not one.missed for one in right), len(played)),
         "marked values taken": share(slots.total() - missed.total(), slots.total()),
+        "marked values read by the model": share(
+            slots.total() - sum(len(one.unread) for one in played), slots.total()
+        ),
         "by slot": {slot: share(slots[slot] - missed[slot], slots[slot]) for slot in slots},
         "by intent": {
             intent: dict(Counter(one.kind for one in found if one.row.intent == intent))
@@ -222,7 +241,10 @@ def text(found: Sequence[Found]) -> str:
         "their first message; of the others:"
     ]
     names = ("right", "asked", "handed", "wrong", "right, with all that is marked")
-    lines += [f"  {name:32}{shown(counts[name])}" for name in (*names, "marked values taken")]
+    lines += [
+        f"  {name:32}{shown(counts[name])}"
+        for name in (*names, "marked values taken", "marked values read by the model")
+    ]
     lines += [f"    {slot:30}{shown(one)}" for slot, one in counts["by slot"].items()]
     for intent, kinds in counts["by intent"].items():
         listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
@@ -230,9 +252,9 @@ def text(found: Sequence[Found]) -> str:
     return "\n".join(lines)
 
 
-def play_all(rows: Iterable[FollowUp], shop: Shop, desk: Plays) -> list[Found]:
+def play_all(rows: Iterable[FollowUp], shop: Shop, opened: desks.Opened) -> list[Found]:
     orders = Orders(shop)
-    return [look(row, desk, orders.customer(row)) for row in rows]
+    return [look(row, opened.desk, orders.customer(row), opened.watched.take) for row in rows]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -243,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = Path(folder)
         shop = world.open_copy(made, run / "shop.db")
         opened = desks.open_desk(shop, run, given.understand, given.help_pages, given.topics)
-        found = play_all(rows, shop, opened.desk)
+        found = play_all(rows, shop, opened)
         shop.close()
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)

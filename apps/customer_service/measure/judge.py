@@ -24,8 +24,6 @@ in a reply is a leak, whatever else is right, also in conversations that are han
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from measure.deeds import DEEDS, Deed, fault_of
 from measure.facts import (
@@ -38,8 +36,8 @@ from measure.facts import (
 from measure.play import Played, Said
 from measure.told import phrase
 from measure.variations import wanted
+from measure.verdicts import Fault, Kind, ToRead, Verdict
 
-Kind = Literal["right", "wrong", "handed", "handed without need"]
 #: Questions about something that the shop's tables know.
 FACTS = ("order_status", "refund_status", "product_availability")
 #: A row's second wish that tells the first one's story over: its deed may be done and need not be.
@@ -49,34 +47,6 @@ STORY = {
     ("damaged_item", "return_item"),
     ("damaged_item", "exchange_item"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """kind: "wrong action", "nothing done", "wrong order", "wrong item", "wrong answer", "leak" or
-    "not handed over"; what: of which request, or what was done or said."""
-
-    kind: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToRead:
-    """An answer that only a reader can judge."""
-
-    intent: str
-    asked: str
-    source: str | None
-    answer: str
-
-
-@dataclass(slots=True)
-class Verdict:
-    """faults: of handed conversations only what was done or said wrongly before."""
-
-    kind: Kind
-    faults: list[Fault] = field(default_factory=list)
-    to_read: list[ToRead] = field(default_factory=list)
 
 
 #: By number of an order, what `Shop.refund_status` says: before and after the conversation.

@@ -128,11 +128,11 @@ def _lines(session: Session) -> dict[int, list[Line]]:
         )
     }
     found: dict[int, list[Line]] = {}
-    for one in session.execute(
+    for each in session.execute(
         select(item.order_id, item.variant_id, item.quantity, item.personalized).order_by(item.id)
     ):
-        of, variant_now = now[one.variant_id]
+        of, variant_now = now[each.variant_id]
         name, plain = goods[of]
-        line = Line(name, variant_now, one.quantity, every[of], plain and not one.personalized)
-        found.setdefault(one.order_id, []).append(line)
+        line = Line(name, variant_now, each.quantity, every[of], plain and not each.personalized)
+        found.setdefault(each.order_id, []).append(line)
     return found

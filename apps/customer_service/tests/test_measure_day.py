@@ -22,13 +22,13 @@ from measure.customer import Customer
 from measure.figures import figures, percentile, wilson
 from measure.follow_rows import read_follow_ups
 from measure.follow_ups import look
-from measure.judge import Fault, ToRead, Verdict
 from measure.orders import Known, Line
 from measure.play import Played, Said
 from measure.rows import read_days, read_row
 from measure.scene import Scene
 from measure.told import all_phrases, phrase
 from measure.variations import Made, Variation, fits, right, wanted
+from measure.verdicts import Fault, ToRead, Verdict
 from measure_world import row, tell
 
 S, M, L = (Made(size, "red", size, 5) for size in "SML")
