@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from desk.dialog.say import phrases
 from measure.reading import (
     choice_named,
     correction,
@@ -128,11 +129,12 @@ class Customer:
         if asking == "choice":
             named = [(choice_named(one, language), one) for one in offered]
             fitting = [(intent, one) for intent, one in named if intent in wanted]
-            new = [one for intent, one in fitting if intent not in self._chosen]
-            if fitting:
-                said = new[0] if new else fitting[0][1]
-                self._chosen += [intent for intent, one in fitting if one == said and intent]
-                return said, "answer"
+            # Who wants two of them names both; what was chosen before is dealt with.
+            new = [one for one in fitting if one[0] not in self._chosen] or fitting[:1]
+            if new:
+                self._chosen += [intent for intent, _ in new if intent]
+                joined = f" {phrases(language).templates['form.and']} ".join(one for _, one in new)
+                return joined, "answer"
         elif (page := page_wanted(self.scene, self.request, offered)) is not None:
             return page, "answer"
         return something_else(language), "no"
