@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 APPLICATIONS := $(shell ls -d apps/*/ | tr '\n' ':')
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install quickstart customer-service new-application test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve bench-desk-peak check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
+.PHONY: help install quickstart customer-service new-application test test-base lint check bench-classify bench-passes bench-few-labels bench-handover bench-serve bench-desk bench-desk-peak check-mcp check-openai check-litellm check-langchain check-schemathesis check-strangers check-desk-dialogflow check-desk-botframework check-desk-playground check-desk-axe clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -83,6 +83,14 @@ bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML, KServe and 
 	$(PYTHON) -m venv .venv-serve-peers
 	.venv-serve-peers/bin/python -m pip install --quiet --disable-pip-version-check 'litserve==0.2.19' 'bentoml==1.4.40' 'kserve==0.21.0' onnxruntime==1.32.0 tokenizers uvloop
 	$(BIN)/python bench/serve_load.py $(BUNDLE) --data $(DATA) --overload
+
+MEASURED = --understand $(abspath $(DESK))/understand.attar --help-pages $(abspath $(DESK))/help.attar \
+	--topics help/topics.toml --out $(abspath .bench)/desk
+
+bench-desk: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## Days of invented customers at the desk, and follow-ups
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	cd $(ABOUT) && $(abspath $(BIN))/python -m measure.day $(MEASURED)
+	cd $(ABOUT) && $(abspath $(BIN))/python -m measure.follow_ups $(MEASURED)
 
 bench-desk-peak: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## A sale day at the desk, and a worker that dies in it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

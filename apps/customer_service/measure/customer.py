@@ -4,18 +4,26 @@ What the customer knows is what a person would: the row's words, the own orders,
 has just asked (`Conversation.asking`, which stands for reading the question). It knows nothing of
 what the model took a message for, but reads what the desk proposes (`measure.reading`): what it
 did not ask for gets a no, and a proposal with another address, size or number than it has said is
-put right once ("no, 7 Long Row …"). With careless=True, and where the customer is hostile, every
+put right once ("no, 7 Long Row …"). Of several things that the desk offers it takes what it wants;
+of several pages the one that a reader has found to answer it (`--pages`), else the one whose title
+shares most words with its request. With careless=True, and where the customer is hostile, every
 proposal is confirmed in the row's words, whatever it is.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from desk.dialog.say import phrases
-from measure.reading import correction, other_order
+from measure.reading import (
+    choice_named,
+    correction,
+    intents_named,
+    other_order,
+    page_wanted,
+    something_else,
+)
 from measure.scene import Scene
 
 #: Which of a row's answers fits a question, the first that the row has.
@@ -42,29 +50,32 @@ _WORDS = {
 
 @dataclass(slots=True)
 class Customer:
-    """One conversation's. unready: questions that the row has no answer for."""
+    """One conversation's. request: what it is about now, in the row's words; unready: questions
+    that the row has no answer for."""
 
     scene: Scene
     careless: bool = False
+    request: str = ""
     unready: list[str] = field(default_factory=list)
     _used: dict[str, int] = field(default_factory=dict)
     _last: str | None = None
     _corrected: int = 0
+    _chosen: list[str] = field(default_factory=list)
 
     def answers(
         self,
         asking: str,
         proposed: str | None,
-        wanted: Sequence[str],
+        wanted: Collection[str],
         question: str = "",
         offered: Sequence[str] = (),
-        wants: Sequence[str] = (),
     ) -> tuple[str, str]:
         """What is said to a question, with placeholders, and why: "answer", or "no" where the
         customer turns down what the desk took the wish for. proposed: the intent that the desk
         asks about; wanted: what the customer has asked for so far; question: in
-        the desk's words; offered: to choose from, the last one is "something else"; wants: what the
-        last message with a request asked for."""
+        the desk's words."""
+        if asking in ("choice", "page"):
+            return self._chooses(asking, wanted, offered)
         if asking in ("confirm", "meant", "offer"):
             if asking == "confirm" and not (self.careless or self.scene.row.hostile):
                 if other_order(self.scene, proposed, question):
@@ -74,9 +85,7 @@ class Customer:
                     self._corrected += 1
                     more = f", {meant}" if self._corrected == 1 else ""
                     return f"{self._say('no')}{more}", "answer" if more else "no"
-            return self._consents(asking, proposed, wanted)
-        if asking in ("choice", "page"):
-            return self._chooses(asking, wants, wanted, offered)
+            return self._consents(asking, proposed, wanted, question)
         if asking == "matching":
             return f"{self._answer('order_number')}, {self._answer('email')}", "answer"
         return self._answer(asking), "answer"
@@ -112,37 +121,32 @@ class Customer:
         return self._say("lack")
 
     def _chooses(
-        self, asking: str, wants: Sequence[str], wanted: Sequence[str], offered: Sequence[str]
+        self, asking: str, wanted: Collection[str], offered: Sequence[str]
     ) -> tuple[str, str]:
-        """All that was asked for just now, else before, in the desk's words; of pages the one
-        whose title shares most words with what was said. Something else where nothing is wanted.
-        Who is hostile or careless takes the first."""
-        *choices, other = offered
-        if self.careless or self.scene.row.hostile:
-            return choices[0], "answer"
-        if asking == "page":
-            if not wanted:
-                return other, "no"
-            said = _words(" ".join(self.scene.row.says))
-            return max(choices, key=lambda title: len(_words(title) & said)), "answer"
-        say = phrases(self.scene.row.language)
-        names = {
-            intent: say(f"choice.{intent}") for intent in wanted if say.has(f"choice.{intent}")
-        }
-        now = [names[intent] for intent in wants if names.get(intent) in choices]
-        before = [name for intent in reversed(wanted) if (name := names.get(intent)) in choices]
-        if now or before:
-            joined = f" {say('form.and')} ".join(dict.fromkeys(now or before[:1]))
-            return joined, "answer"
-        return other, "no"
+        """One of what the desk offers: what is wanted and was not chosen before, or the page that
+        answers; else none of it."""
+        language = self.scene.row.language
+        if asking == "choice":
+            named = [(choice_named(one, language), one) for one in offered]
+            fitting = [(intent, one) for intent, one in named if intent in wanted]
+            # Who wants two of them names both; what was chosen before is dealt with.
+            new = [one for one in fitting if one[0] not in self._chosen] or fitting[:1]
+            if new:
+                self._chosen += [intent for intent, _ in new if intent]
+                joined = f" {phrases(language).templates['form.and']} ".join(one for _, one in new)
+                return joined, "answer"
+        elif (page := page_wanted(self.scene, self.request, offered)) is not None:
+            return page, "answer"
+        return something_else(language), "no"
 
     def _consents(
-        self, asking: str, proposed: str | None, wanted: Sequence[str]
+        self, asking: str, proposed: str | None, wanted: Collection[str], question: str
     ) -> tuple[str, str]:
         row = self.scene.row
         if row.hostile or self.careless:
             return self._own("confirm") or self._say("yes"), "answer"
-        if proposed is None or proposed not in wanted:
+        named = intents_named(question, row.language) if asking == "meant" else ()
+        if not set(named or (proposed,)) <= set(wanted):
             return self._say("no"), "no"
         if asking == "meant":
             return self._say("yes"), "answer"
@@ -163,7 +167,3 @@ class Customer:
 
     def _say(self, word: str) -> str:
         return _WORDS.get(self.scene.row.language[:2], _WORDS["en"])[word]
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w{4,}", text.casefold()))

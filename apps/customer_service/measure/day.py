@@ -5,7 +5,8 @@
 
 Run in apps/customer_service. --out keeps day.json, conversations.jsonl and day.svg. How a
 conversation is judged stands in `measure.judge`; what a customer says, in `measure.customer`.
---verdicts: lines `id<TAB>right|wrong` of a reader of conversations with answers to read.
+--verdicts: lines `id<TAB>right|wrong` of a reader of conversations with answers to read. --pages:
+lines `id<TAB>page,page` of a reader of the rows alone: the help pages that answer them.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from typing import Any
 from desk.shop import Shop
 from measure import desks, figures, plot, report, world
 from measure.deeds import Audit
-from measure.judge import Fault, Verdict, judge
+from measure.judge import judge
 from measure.leaks import Strangers
 from measure.play import Played, Player
+from measure.reading import page_ids
 from measure.rows import Row, read_days
 from measure.scene import Scene
+from measure.verdicts import Fault, Verdict
 
 HERE = Path(__file__).parents[1]
 DAYS = (HERE / "day" / "day_a.jsonl", HERE / "day" / "day_b.jsonl")
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         opened = (
             desks.open_oracle(shop, run)
             if given.oracle
-            else desks.open_desk(shop, run, given.understand, given.help_pages)
+            else desks.open_desk(shop, run, given.understand, given.help_pages, given.topics)
         )
         player = Player(
             opened.desk,
@@ -54,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logged_in=given.logged_in,
         )
         begun = time.perf_counter()
-        judged = play_all(rows, shop, player, _read_verdicts(given.verdicts))
+        pages = _read_pages(given.pages)
+        judged = play_all(rows, shop, player, _read_verdicts(given.verdicts), pages)
         took = time.perf_counter() - begun
         shop.close()
     found = {
@@ -77,10 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def play_all(
-    rows: Sequence[Row], shop: Shop, player: Player, read: Mapping[str, bool] | None = None
+    rows: Sequence[Row],
+    shop: Shop,
+    player: Player,
+    read: Mapping[str, bool] | None = None,
+    pages: Mapping[str, frozenset[str]] | None = None,
 ) -> list[tuple[Played, Verdict]]:
-    """Every row in its own scene of the shop. read: a reader's verdicts, by id."""
-    scenes = world.deal(rows, shop)
+    """Every row in its own scene of the shop. read: a reader's verdicts, by id; pages: ids of the
+    help pages that answer a row."""
+    scenes = world.deal(rows, shop, pages=pages)
     strangers, audit = Strangers(shop), Audit(shop)
     judged = []
     for scene in scenes:
@@ -120,6 +129,22 @@ def _read_verdicts(file: Path | None) -> dict[str, bool]:
     return found
 
 
+def _read_pages(file: Path | None) -> dict[str, frozenset[str]]:
+    """ValueError names the line without pages, and pages that are not there."""
+    found: dict[str, frozenset[str]] = {}
+    known = set(page_ids().values()) if file else set()
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file else [], 1):
+        name, _, listed = line.partition("\t")
+        pages = frozenset(listed.replace(",", " ").split())
+        if not pages or not pages <= known:
+            raise ValueError(
+                f"{file}, line {number}: expected an id, a tab, ids of pages in help/faq.jsonl; "
+                f"unknown: {', '.join(sorted(pages - known)) or 'none is named'}"
+            )
+        found[name] = pages
+    return found
+
+
 def _write(out: Path, found: Mapping[str, Any], judged: Sequence[figures.Judged]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "day.json").write_text(
@@ -156,6 +181,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--days", nargs="+", type=Path, default=list(DAYS), metavar="FILE")
     parser.add_argument("--understand", type=Path, metavar="FILE", help="bundle of extract")
     parser.add_argument("--help-pages", type=Path, metavar="FILE", help="bundle of rank")
+    parser.add_argument("--topics", type=Path, metavar="FILE", help="which pages are about what")
     parser.add_argument("--oracle", action="store_true", help="the rows' truth for the models")
     parser.add_argument("--careless", action="store_true", help="customers confirm anything")
     parser.add_argument("--logged-in", action="store_true", help="the channel knows who it is")
@@ -163,6 +189,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N conversations")
     parser.add_argument("--verdicts", type=Path, metavar="FILE")
+    parser.add_argument("--pages", type=Path, metavar="FILE")
     parser.add_argument(
         "--show", action="append", help="an id, a verdict (wrong, handed …), or read"
     )

@@ -20,7 +20,6 @@ from measure.play import Whispers
 from measure.scene import Scene
 from measure.world import NOW
 
-TOPICS = Path(__file__).parents[1] / "help" / "topics.toml"
 _PLACES = re.compile(r"\{(order|other_order|foreign_order)\}")
 
 
@@ -51,18 +50,22 @@ class Opened:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def open_desk(shop: Shop, folder: Path, understand: Path, help_pages: Path) -> Opened:
-    """The desk as it is served, one thread a model. Raises attar.AttarError for other files."""
+def open_desk(
+    shop: Shop, folder: Path, understand: Path, help_pages: Path, topics: Path | None = None
+) -> Opened:
+    """The desk as it is served, one thread a model. topics: which pages are about what, where the
+    desk uses it. Raises attar.AttarError for other files."""
     begun = time.perf_counter()
     # Importing the runtime is part of a start.
     import attar
-    from desk.dialog.knowledge import PagesKnow, read_topics
+    from desk.dialog import knowledge
     from desk.dialog.understanding import ModelUnderstands
 
     imported = time.perf_counter()
     model = ModelUnderstands(understand, threads=1)
     understands = time.perf_counter()
-    pages = PagesKnow(help_pages, threads=1, topics=read_topics(TOPICS))
+    about = {} if topics is None else {"topics": knowledge.read_topics(topics)}
+    pages = knowledge.PagesKnow(help_pages, threads=1, **about)
     knows = time.perf_counter()
     opened = _open(shop, folder, model, pages)
     opened.started_ms = {
@@ -84,7 +87,7 @@ def open_desk(shop: Shop, folder: Path, understand: Path, help_pages: Path) -> O
 def open_oracle(shop: Shop, folder: Path) -> Opened:
     """The rows' own truth in the place of the models: what remains wrong is the policy's."""
     oracle = Oracle()
-    opened = _open(shop, folder, oracle, _AnyPage())
+    opened = _open(shop, folder, oracle, AnyPage())
     opened.whisper = oracle.whisper
     opened.about = {"understand": "oracle", "help_pages": "oracle"}
     return opened
@@ -134,7 +137,9 @@ def _slots(scene: Scene, raw: str, at: int, of: int) -> dict[Slot, tuple[str, ..
     return found
 
 
-class _AnyPage:
+class AnyPage:
+    """Has a page for everything."""
+
     def __call__(self, text: str) -> Passage | None:
         return Passage(f"page {text[:40]}", "A page", "(a page)", 0.9)
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from desk.dialog.flows import FLOWS
-from measure.judge import Verdict
 from measure.play import Played, Said
+from measure.verdicts import Verdict
 
 _REQUESTS = frozenset({*FLOWS, "speak_to_person"})
 Judged = tuple[Played, Verdict]
@@ -67,6 +67,11 @@ def figures(judged: Sequence[Judged]) -> dict[str, Any]:
         ),
         "questions without an answer of the row": dict(
             Counter(asking for played, _ in judged for asking in played.unready).most_common()
+        ),
+        "asked by the desk": dict(
+            Counter(
+                said.asking for played, _ in judged for said in played.said if said.asking
+            ).most_common()
         ),
         "turned down by the customer": dict(
             Counter(intent for played, _ in judged for intent in played.turned_down).most_common()

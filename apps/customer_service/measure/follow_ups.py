@@ -10,8 +10,8 @@ need not be the one that the follow-up was written for.)
 Counted of the follow-up's turn:
 - right: the wish that the desk then has in hand, or has just settled, is of the intent; for
   affirm, deny, thanks, greeting and oos: no wish was begun;
-- asked: the desk asked whether the intent was meant (with that intent), or asked for it to be said
-  once more; handed: a person took over (right for speak_to_person); wrong: everything else;
+- asked: the desk asked whether the intent was meant, or offered it among others, or asked for it to
+  be said once more; handed: a person took over (right for speak_to_person); wrong: everything else;
 - slots: of each marked value, whether the wish, or the conversation, holds it afterwards.
 """
 
@@ -22,8 +22,8 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,12 @@ import sqlalchemy
 
 from desk.dialog.state import Conversation, Wish
 from desk.shop import Shop, schema
-from desk.types import Message, Reply
+from desk.types import Message, Reply, Understood
 from measure import desks, world
 from measure.figures import share
 from measure.follow_rows import FollowUp, read_follow_ups
 from measure.play import Plays
+from measure.reading import choice_named, intents_named
 from measure.report import shown
 from measure.told import NOT_UNDERSTOOD, all_phrases
 
@@ -54,14 +55,16 @@ _STATES = {
 @dataclass(frozen=True, slots=True)
 class Found:
     """kind: "right", "asked", "handed" or "wrong"; wish: what the desk has in hand or has just
-    settled; missed: marked values that it does not hold, by slot."""
+    settled; missed: marked values that it does not hold, by slot; unread: those that the model did
+    not mark."""
 
     row: FollowUp
     kind: str
     wish: str | None
     missed: tuple[tuple[str, str], ...]
     replies: tuple[str, ...]
-    first_replies: tuple[str, ...] = field(default=())
+    first_replies: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 class Orders:
@@ -107,8 +110,14 @@ class Orders:
             session.execute(change.where(table.id == order).values(number=number))
 
 
-def look(row: FollowUp, desk: Plays, customer: str) -> Found:
-    """Play one pair and see what the desk makes of its second message."""
+def look(
+    row: FollowUp,
+    desk: Plays,
+    customer: str,
+    understood: Callable[[], Understood | None] = lambda: None,
+) -> Found:
+    """Play one pair and see what the desk makes of its second message. understood: what the model
+    said of the last message."""
     name = re.sub(r"\W", "-", row.where)
     first = desk.take(Message(name, "m1", row.before, "measure", customer))
     if first.handed is not None:
@@ -116,6 +125,8 @@ def look(row: FollowUp, desk: Plays, customer: str) -> Found:
     reply = desk.take(Message(name, "m2", row.says, "measure", customer))
     state = desk.conversation(name)
     wish = _wish(state)
+    said = understood()
+    marked = [v for one in (said.requests if said else ()) for vs in one.slots.values() for v in vs]
     return Found(
         row,
         _kind(row, state, wish, reply),
@@ -123,6 +134,7 @@ def look(row: FollowUp, desk: Plays, customer: str) -> Found:
         _missed(row, state, wish),
         reply.texts,
         first.texts,
+        _lacking(row, marked),
     )
 
 
@@ -147,8 +159,13 @@ def _kind(row: FollowUp, state: Conversation | None, wish: Wish | None, reply: R
     lost = any(one in NOT_UNDERSTOOD for one in phrases)
     if row.intent in NO_WISH:
         return "wrong" if begun else "right"
-    meant = state is not None and state.asking in ("meant", "choice")
+    asking = None if state is None else state.asking
     same = wish is not None and wish.intent == row.intent
+    meant = asking in ("meant", "choice")
+    if asking == "choice":
+        same = any(choice_named(one, "en") == row.intent for one in reply.suggestions)
+    elif asking == "meant":
+        same = row.intent in intents_named(" ".join(reply.texts), "en") or same
     if lost or meant:
         return "asked" if lost or same else "wrong"
     if same and ("closing" in phrases or "thanks" in phrases):
@@ -163,6 +180,11 @@ def _missed(
     if state is not None:
         held += [state.email or "", *state.orders]
         held += [value for one in state.wishes for value in one.slots.values()]
+    return _lacking(row, held)
+
+
+def _lacking(row: FollowUp, held: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The marked values that are not among these."""
     return tuple(
         (slot, value)
         for slot, values in row.slots.items()
@@ -201,6 +223,9 @@ def figures(found: Sequence[Found]) -> dict[str, Any]:
         },
         "right, with all that is marked": share(sum(not one.missed for one in right), len(played)),
         "marked values taken": share(slots.total() - missed.total(), slots.total()),
+        "marked values read by the model": share(
+            slots.total() - sum(len(one.unread) for one in played), slots.total()
+        ),
         "by slot": {slot: share(slots[slot] - missed[slot], slots[slot]) for slot in slots},
         "by intent": {
             intent: dict(Counter(one.kind for one in found if one.row.intent == intent))
@@ -216,7 +241,10 @@ def text(found: Sequence[Found]) -> str:
         "their first message; of the others:"
     ]
     names = ("right", "asked", "handed", "wrong", "right, with all that is marked")
-    lines += [f"  {name:32}{shown(counts[name])}" for name in (*names, "marked values taken")]
+    lines += [
+        f"  {name:32}{shown(counts[name])}"
+        for name in (*names, "marked values taken", "marked values read by the model")
+    ]
     lines += [f"    {slot:30}{shown(one)}" for slot, one in counts["by slot"].items()]
     for intent, kinds in counts["by intent"].items():
         listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
@@ -224,9 +252,9 @@ def text(found: Sequence[Found]) -> str:
     return "\n".join(lines)
 
 
-def play_all(rows: Iterable[FollowUp], shop: Shop, desk: Plays) -> list[Found]:
+def play_all(rows: Iterable[FollowUp], shop: Shop, opened: desks.Opened) -> list[Found]:
     orders = Orders(shop)
-    return [look(row, desk, orders.customer(row)) for row in rows]
+    return [look(row, opened.desk, orders.customer(row), opened.watched.take) for row in rows]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -236,8 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
         shop = world.open_copy(made, run / "shop.db")
-        opened = desks.open_desk(shop, run, given.understand, given.help_pages)
-        found = play_all(rows, shop, opened.desk)
+        opened = desks.open_desk(shop, run, given.understand, given.help_pages, given.topics)
+        found = play_all(rows, shop, opened)
         shop.close()
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
@@ -258,6 +286,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m measure.follow_ups", description=__doc__)
     parser.add_argument("--understand", type=Path, required=True, metavar="FILE")
     parser.add_argument("--help-pages", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--topics", type=Path, metavar="FILE", help="which pages are about what")
     rows = [HERE / "written" / "test_follow.txt"]
     parser.add_argument("--rows", nargs="+", type=Path, default=rows, metavar="FILE")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "attar-desk")

@@ -11,7 +11,8 @@ fulfilled and nothing else was done:
 - order status, refund and stock count where a reply states the facts (`facts`).
 - every other question counts where a help page or a fact of the shop was told, one page for each
   question of a message; whether it is the right page is not known here: `to_read` lists it for a
-  reader, whose verdict overrides (`python -m measure.day --verdicts`).
+  reader, whose verdict overrides (`--verdicts` of `measure.day`); where a reader has named the
+  right pages before (`--pages`), another page is a wrong answer.
 - out of scope and hostile: nothing was done, nothing of others was said.
 - "person" rows are right only where a person took over; and every other row that a person takes
   over counts as handed over without need.
@@ -23,8 +24,6 @@ in a reply is a leak, whatever else is right, also in conversations that are han
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from measure.deeds import DEEDS, Deed, fault_of
 from measure.facts import (
@@ -37,8 +36,8 @@ from measure.facts import (
 from measure.play import Played, Said
 from measure.told import phrase
 from measure.variations import wanted
+from measure.verdicts import Fault, Kind, ToRead, Verdict
 
-Kind = Literal["right", "wrong", "handed", "handed without need"]
 #: Questions about something that the shop's tables know.
 FACTS = ("order_status", "refund_status", "product_availability")
 #: A row's second wish that tells the first one's story over: its deed may be done and need not be.
@@ -48,34 +47,6 @@ STORY = {
     ("damaged_item", "return_item"),
     ("damaged_item", "exchange_item"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """kind: "wrong action", "nothing done", "wrong order", "wrong item", "wrong answer", "leak" or
-    "not handed over"; what: of which request, or what was done or said."""
-
-    kind: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToRead:
-    """An answer that only a reader can judge."""
-
-    intent: str
-    asked: str
-    source: str | None
-    answer: str
-
-
-@dataclass(slots=True)
-class Verdict:
-    """faults: of handed conversations only what was done or said wrongly before."""
-
-    kind: Kind
-    faults: list[Fault] = field(default_factory=list)
-    to_read: list[ToRead] = field(default_factory=list)
 
 
 #: By number of an order, what `Shop.refund_status` says: before and after the conversation.
@@ -135,7 +106,7 @@ class _Case:
             order = self.scene.order_of(place)
             if want in DEEDS:
                 self._deed(want, [order.number], said, self._optional(want))
-            elif want in FACTS and not self._fact(want, [order.number], self.played.said):
+            elif want in FACTS and not self._fact(want, [order.number], said):
                 self._fault("wrong answer", want)
         told = self._pages(said)
         for want in pages[len(told) :]:
@@ -287,6 +258,11 @@ class _Case:
 
     def _read(self, want: str, one: Said) -> None:
         source = one.reply.source.document if one.reply.source else None
+        right = self.scene.pages
+        if right is not None and source is not None:
+            if source not in right:
+                self._fault("wrong answer", f"{want}: page {source}")
+            return
         entry = ToRead(want, one.text, source, " / ".join(one.reply.texts))
         if entry not in self.to_read:
             self.to_read.append(entry)

@@ -42,7 +42,7 @@ class Strangers:
                 )
             ).all()
         self._numbers = {number: owner for number, owner, _ in orders}
-        self._tracking: dict[str, int] = dict(parcels)  # type: ignore[arg-type]
+        self._tracking: dict[str, int] = {one.tracking: one.customer_id for one in parcels}
         self._names: dict[str, set[int]] = {}
         self._emails: dict[str, int] = {}
         self._addresses: dict[str, set[int]] = {}

@@ -128,14 +128,11 @@ def _lines(session: Session) -> dict[int, list[Line]]:
         )
     }
     found: dict[int, list[Line]] = {}
-    rows = session.execute(
+    for each in session.execute(
         select(item.order_id, item.variant_id, item.quantity, item.personalized).order_by(item.id)
-    )
-    for bought in rows:
-        of, variant_now = now[bought.variant_id]
+    ):
+        of, variant_now = now[each.variant_id]
         name, plain = goods[of]
-        line = Line(
-            name, variant_now, bought.quantity, every[of], plain and not bought.personalized
-        )
-        found.setdefault(bought.order_id, []).append(line)
+        line = Line(name, variant_now, each.quantity, every[of], plain and not each.personalized)
+        found.setdefault(each.order_id, []).append(line)
     return found

@@ -144,11 +144,13 @@ class Player:
             if now.asking in ("confirm", "meant", "offer") and now.about:
                 played.proposed.append(now.about)
             question = " ".join(now.reply.texts)
+            customer.request = played.scene.put(request)
             text, why = customer.answers(
-                now.asking, now.about, wanted, question, now.reply.suggestions, wants
+                now.asking, now.about, wanted, question, now.reply.suggestions
             )
-            if why == "no" and now.about and now.asking not in ("choice", "page"):
-                played.turned_down.append(now.about)
+            if why == "no":
+                chooses = now.asking in ("choice", "page")
+                played.turned_down.append(now.asking if chooses else now.about or now.asking)
             self._say(played, "answer", text, ())
             after = played.said[-1]
             if why == "no" and again and after.asking is None and not played.handed:
@@ -172,7 +174,6 @@ class Player:
         state = self._desk.conversation(name)
         wishes = [*state.wishes, *([state.settled] if state.settled else [])] if state else []
         wish = state.wishes[0] if state and state.wishes else None
-        begun = tuple(dict.fromkeys(one.intent for one in wishes if one.key == key))
         played.said.append(
             Said(
                 kind,
@@ -180,9 +181,10 @@ class Player:
                 wants,
                 reply,
                 self._understood(),
-                state.asking if state else None,
+                # A question about no wish in hand is none that the desk would read an answer to.
+                state.asking if wish else None,
                 wish.intent if wish else None,
-                () if state and state.asking in ("meant", "choice") else begun,
+                tuple(dict.fromkeys(one.intent for one in wishes if one.key == key)),
                 ms,
                 cpu_ms,
             )

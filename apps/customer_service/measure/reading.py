@@ -1,14 +1,88 @@
-"""What a customer sees in a proposal that the desk asks to confirm: is it what was said?"""
+"""What a customer sees in the desk's proposals and choices: is it what was said, and wanted?"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
+from desk.dialog.say import phrases
 from measure.scene import Scene
 from measure.told import phrase
 from measure.variations import Variation, right, wanted
 
+HELP = Path(__file__).parents[1] / "help"
+_COMMON = frozenset(
+    word[:5]
+    for word in (
+        "your",
+        "with",
+        "what",
+        "when",
+        "where",
+        "from",
+        "have",
+        "this",
+        "that",
+        "will",
+        "does",
+        "order",
+        "about",
+    )
+)
 _TWO = {"en": "two", "de": "zwei"}
+
+
+@cache
+def _named(language: str, section: str) -> dict[str, str]:
+    """What the desk calls each intent, in a section of its phrases."""
+    templates = phrases(language).templates
+    return {
+        text: name.partition(".")[2]
+        for name, text in templates.items()
+        if name.startswith(f"{section}.")
+    }
+
+
+def intents_named(question: str, language: str) -> tuple[str, ...]:
+    """The intents that a question spells out ("you want to cancel an order")."""
+    return tuple(intent for text, intent in _named(language, "intent").items() if text in question)
+
+
+def choice_named(offered: str, language: str) -> str | None:
+    """The intent that something offered stands for."""
+    return _named(language, "choice").get(offered)
+
+
+def something_else(language: str) -> str:
+    return phrases(language).templates.get("form.else", "no")
+
+
+def page_wanted(scene: Scene, request: str, titles: Sequence[str]) -> str | None:
+    """The title of the page that answers; None where none of them does, as far as is known."""
+    offered = [title for title in titles if title != something_else(scene.row.language)]
+    if scene.pages is not None:
+        known = page_ids()
+        return next((title for title in offered if known.get(title) in scene.pages), None)
+    said = _stems(request)
+    shared = {title: len(said & _stems(title)) for title in offered}
+    best = max(offered, key=lambda title: shared[title], default=None)
+    return best if best is not None and shared[best] else None
+
+
+@cache
+def page_ids() -> dict[str, str]:
+    """Of the shop's help pages, by title."""
+    lines = (HELP / "faq.jsonl").read_text(encoding="utf-8").splitlines()
+    pages = [json.loads(line) for line in lines if line.strip()]
+    return {page["title"]: page["id"] for page in pages}
+
+
+def _stems(text: str) -> frozenset[str]:
+    """Longer words, without their ends."""
+    return frozenset(word[:5] for word in re.findall(r"[^\W\d_]{4,}", text.casefold())) - _COMMON
 
 
 def other_order(scene: Scene, proposed: str | None, question: str) -> bool:

@@ -73,6 +73,7 @@ def text(figures: Mapping[str, Any]) -> str:
     lines.append(f"answers that a reader must judge: {figures['answers to read']} (--show read)")
     asked = figures["questions without an answer of the row"]
     lines += _counts("asked, without an answer in the row", asked)
+    lines += _counts("asked by the desk", figures["asked by the desk"])
     lines += _counts("proposals turned down", figures["turned down by the customer"])
     if lacking := figures["rows that the shop cannot fit"]:
         lines.append(f"rows for which the sample has no fitting order: {', '.join(lacking)}")

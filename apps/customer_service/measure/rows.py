@@ -1,4 +1,4 @@
-"""The conversations of a day as they stand in their file (`written/DAY.md` tells how).
+"""The conversations of a day as they stand in its file (see `written/DAY.md`).
 
 A row says who wants what, in which words, and what a good desk makes of it. Nothing is played here.
 """

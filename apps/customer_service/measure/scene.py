@@ -35,7 +35,8 @@ filled = _Filled()
 @dataclass(frozen=True, slots=True)
 class Scene:
     """main, other: the customer's orders; foreign: somebody else's; line: the item of `main` that
-    {product} names; fitting: the sample had an order with all that the row needs."""
+    {product} names; fitting: the sample had an order with all that the row needs; pages: ids of
+    the help pages that answer its questions, where a reader has found them."""
 
     row: Row
     main: Known
@@ -44,6 +45,7 @@ class Scene:
     line: Line
     fill: Mapping[str, str]
     fitting: bool = True
+    pages: frozenset[str] | None = None
 
     def put(self, text: str) -> str:
         """The text with its placeholders filled; KeyError for one that nothing fills."""

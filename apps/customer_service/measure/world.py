@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,14 +53,15 @@ def make_sample(folder: Path) -> Path:
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as making:  # another run may make it, too
-        unfinished = Path(making) / path.name
-        database = Database(f"sqlite:///{unfinished}")
+    with tempfile.TemporaryDirectory(dir=folder) as making:
+        filled_one, whole = Path(making) / "filled.db", Path(making) / "whole.db"
+        database = Database(f"sqlite:///{filled_one}")
         sample.fill(database, NOW, customers=CUSTOMERS, orders=ORDERS)
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()
-        unfinished.rename(path)
+        with closing(sqlite3.connect(filled_one)) as connection:
+            # One file with all that its log holds.
+            connection.execute("VACUUM INTO ?", (str(whole),))
+        whole.rename(path)
     return path
 
 
@@ -67,13 +71,20 @@ def open_copy(made: Path, run: Path) -> Shop:
     return Shop(f"sqlite:///{run}", clock=lambda: NOW)
 
 
-def deal(rows: Sequence[Row], shop: Shop, seed: int = 3) -> list[Scene]:
-    """A scene for every row. ValueError where the sample has too few orders of a state."""
+def deal(
+    rows: Sequence[Row],
+    shop: Shop,
+    seed: int = 3,
+    pages: Mapping[str, frozenset[str]] | None = None,
+) -> list[Scene]:
+    """A scene for every row. pages: ids of help pages that answer, by the row's id. ValueError
+    where the sample has too few orders of a state."""
     orders = read_orders(shop)
     chance = random.Random(seed)
     chance.shuffle(orders)
     dealer = _Dealer(orders, shop)
-    return [dealer.scene(row, chance) for row in rows]
+    scenes = [dealer.scene(row, chance) for row in rows]
+    return [replace(scene, pages=(pages or {}).get(scene.row.id)) for scene in scenes]
 
 
 class _Dealer:

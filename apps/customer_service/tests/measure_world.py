@@ -11,11 +11,12 @@ from desk.shop import Shop
 from desk.types import Message, Passage, Reply
 from measure import world
 from measure.deeds import Audit
-from measure.judge import Verdict, judge
+from measure.judge import judge
 from measure.leaks import Strangers
 from measure.play import Played, Player
 from measure.rows import Row, read_row
 from measure.scene import Scene
+from measure.verdicts import Verdict
 
 #: What a scripted desk does with a message: something in the shop, and a reply.
 Step = Callable[[Shop, Scene], Reply]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,18 +18,19 @@ from hypothesis import strategies as st
 pytest.importorskip("sqlalchemy")
 
 from desk.types import Reply, Request, Understood
-from measure import day, report
+from measure import customer as customers
+from measure import day, reading, report
 from measure.customer import Customer
 from measure.figures import figures, percentile, wilson
 from measure.follow_rows import read_follow_ups
 from measure.follow_ups import look
-from measure.judge import Fault, ToRead, Verdict
 from measure.orders import Known, Line
 from measure.play import Played, Said
 from measure.rows import read_days, read_row
 from measure.scene import Scene
 from measure.told import all_phrases, phrase
 from measure.variations import Made, Variation, fits, right, wanted
+from measure.verdicts import Fault, ToRead, Verdict
 from measure_world import row, tell
 
 S, M, L = (Made(size, "red", size, 5) for size in "SML")
@@ -341,3 +343,29 @@ def test_thanks_begin_nothing(tmp_path: Path) -> None:
 def test_lines_that_are_no_follow_ups_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"follow.txt, line 1: 2 parts"):
         follow(tmp_path, "thanks\tgreat ta")
+
+
+def test_of_what_is_offered_the_customer_takes_what_it_wants(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {"Where an order is": "order_status", "Send something back": "return_item"}
+    monkeypatch.setattr(customers, "choice_named", lambda offered, language: names.get(offered))
+    offered = (*names, "Something else")
+    both = Customer(scene(wants=["order_status", "return_item"]))
+    wants = ("order_status", "return_item")
+    chosen = "Where an order is and Send something back"
+    assert both.answers("choice", None, wants, "", offered) == (chosen, "answer")
+    assert both.answers("choice", None, ("invoice",), "", offered)[1] == "no"
+
+
+def test_of_pages_the_customer_takes_the_one_that_is_known_to_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "page_ids", lambda: {"Leeds": "p1", "York": "p2"})
+    one = scene(outcome="answer", wants=["store_info"])
+    customer = Customer(replace(one, pages=frozenset({"p2"})), request="when is Leeds open")
+    assert customer.answers("page", None, (), "", ("Leeds", "York")) == ("York", "answer")
+    assert customer.answers("page", None, (), "", ("Leeds",))[1] == "no"
+    customer = Customer(one, request="when is Leeds open")
+    assert customer.answers("page", None, (), "", ("York", "Leeds")) == ("Leeds", "answer")
+    assert customer.answers("page", None, (), "", ("York",))[1] == "no"
