@@ -153,3 +153,17 @@ def test_long_hostile_texts_are_read_quickly() -> None:
         for read in READERS:
             read(clean)
         assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "whole"),
+    [
+        ("to 9 Orchard Close, Leeds LS2 7LN please", "9 Orchard", "9 Orchard Close, Leeds LS2 7LN"),
+        ("order 48213, 7 Long Row, York YO1 9AA", ", York YO1 9AA", "7 Long Row, York YO1 9AA"),
+        ("Flat 4, 8 Red Road, Hull HU5 3BN", "8 Red Road", "Flat 4, 8 Red Road, Hull HU5 3BN"),
+        ("send MF-48213 elsewhere", "MF-48213", None),
+        ("nach Hauptstraße 5, Berlin", "Hauptstraße 5, Berlin", "Hauptstraße 5, Berlin"),
+    ],
+)  # fmt: skip
+def test_addresses_are_taken_whole(text: str, said: str, whole: str | None) -> None:
+    assert reading.whole_address(text, said) == whole

@@ -19,6 +19,11 @@ _AMOUNT = re.compile(r"(\d{1,6}(?:[.,]\d{1,2})?)")
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*[A-Z])[A-Z][A-Z0-9-]{4,19}\b")
 _CARD = re.compile(r"(?<![A-Z0-9])[A-Z0-9]{4}(?:[ -]?[A-Z0-9]{4}){3}(?![A-Z0-9])")
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b", re.I)
+_TO_POSTCODE = re.compile(
+    r"(?:\b(?:flat|apartment|apt|unit|room)\s*\w+,?\s+)?\b\d{1,4}[a-z]?,?\s+[^\n;?!\d]{3,60}?,?\s*"
+    + _POSTCODE.pattern,
+    re.I,
+)
 
 
 def cleaned(text: str) -> str:
@@ -85,6 +90,16 @@ def address(text: str) -> str | None:
     if len(words) >= 2 and (_POSTCODE.search(said) or re.search(r"\d", said)):
         return " ".join(said.split())
     return None
+
+
+def whole_address(text: str, said: str) -> str | None:
+    """An address that a model has found in a text, from its number to its postcode where the text
+    has both around it; None for what is none, such as an order's number."""
+    for match in _TO_POSTCODE.finditer(text):
+        found = " ".join(match[0].split())
+        if said.strip(" ,.") in found or found in said:
+            return found
+    return address(said)
 
 
 def means_account(text: str) -> bool:

@@ -16,7 +16,7 @@ def _words(*alternatives: str) -> re.Pattern[str]:
 
 _YES = _words(
     "yes", "ye(?:a|ah|p|s)*", "yup", "yep+", "yess+", "yh", "aye", "correct",
-    "exactly",
+    "exactly", "indeed", "never been surer",
     "absolutely", "definitely", "of course", "that'?s (?:right|it|the one|correct|fine)",
     "please do", "by all means",
     "go (?:ahead|on|for it)", "do (?:it|that|so)", "send it", "start it", "proceed",

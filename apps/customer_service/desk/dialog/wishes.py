@@ -83,6 +83,9 @@ def _wish(talk: Talk, request: Request, place: int, requests: Sequence[Request])
     flow, conversation = FLOWS[request.intent], talk.conversation
     if flow.order and not number and conversation.orders and tone.says_other(talk.text):
         slots["other"] = "yes"
+    said = slots.pop("address", None)
+    if said and (whole := reading.whole_address(talk.text, said)):
+        slots["address"] = whole
     if request.intent == "change_address":
         if not number and reading.means_account(talk.text):
             slots["account"] = "yes"
