@@ -85,7 +85,7 @@ bench-serve: $(INSTALLED) ## Load on attar serve, LitServe, BentoML, KServe and 
 	$(BIN)/python bench/serve_load.py $(BUNDLE) --data $(DATA) --overload
 
 MEASURED = --understand $(abspath $(DESK))/understand.attar --help-pages $(abspath $(DESK))/help.attar \
-	--topics help/topics.toml --out $(abspath .bench)/desk
+	--topics help/topics.toml --pages day/pages.tsv --out $(abspath .bench)/desk
 
 bench-desk: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## Days of invented customers at the desk, and follow-ups
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

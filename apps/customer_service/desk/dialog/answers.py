@@ -135,12 +135,12 @@ def _agree(talk: Talk, asking: Asking, understood: Understood) -> bool:
             talk.put(go="yes")
         talk.change(unclear=0)
         return True
-    # What one message asked for was meant, or not, as a whole.
-    key = talk.wish.key
-    left = [wish for wish in talk.conversation.wishes[1:] if asking == "offer" or wish.key != key]
-    talk.change(wishes=tuple(left))
+    talk.change(wishes=talk.conversation.wishes[1:])
     if said is False:
-        talk.tell("closing" if asking == "offer" else "unclear_again")
+        if asking == "offer":
+            talk.tell("closing")
+        else:
+            choices.decline(talk)
         return True
     return False
 
@@ -148,7 +148,7 @@ def _agree(talk: Talk, asking: Asking, understood: Understood) -> bool:
 def _none_of_them(talk: Talk) -> bool:
     """Whether that was all the message said."""
     if choices.declined(talk):
-        talk.tell("unclear_again")
+        choices.decline(talk)
         return True
     return False
 

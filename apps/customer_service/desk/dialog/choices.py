@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from desk.dialog import reading, tone
 from desk.dialog.flows.pages import NONE, numbered, offered
 from desk.dialog.state import Wish
-from desk.dialog.talk import Ask, Talk
+from desk.dialog.talk import Ask, HandOver, Talk
 from desk.dialog.wishes import real
 from desk.types import Understood
 
-MOST = 3
+MOST = 4
+MOST_DECLINED = 2  # in a row; then a person takes over
 _NONE = re.compile(r"\W*(?:none|neither|keine?s?|nichts)(?: (?:of|von|davon).*)?\W*", re.I)
 _NUMBER = re.compile(r"\W*([1-9])\W*")
 
 
-def meant(talk: Talk, intents: Sequence[str]) -> Ask:
+def meant(talk: Talk, intent: str) -> Ask:
     """To be raised: whether this is what was meant."""
-    joined = f" {talk.say('form.and')} ".join(talk.say(f"intent.{one}") for one in intents)
-    yes_no = (talk.say("form.yes"), talk.say("form.no"))
-    return Ask("meant", talk.say("meant", meant=joined), yes_no)
+    said = talk.say("meant", meant=talk.say(f"intent.{intent}"))
+    return Ask("meant", said, (talk.say("form.yes"), talk.say("form.no")))
 
 
 def choice(talk: Talk) -> Ask:
@@ -56,6 +56,13 @@ def take_choice(talk: Talk, understood: Understood) -> bool:
     if numbers:
         talk.put(order_number=numbers[0])
     return True
+
+
+def decline(talk: Talk) -> None:
+    """It is none of what was offered. Raises HandOver the second time in a row."""
+    if talk.conversation.unclear >= MOST_DECLINED:
+        raise HandOver("unsure")
+    talk.tell("unclear_again")
 
 
 def declined(talk: Talk) -> bool:

@@ -19,6 +19,7 @@ from desk.types import Reason, Request, Understood
 
 PERSON = "speak_to_person"
 _MOST_ANGER = 2
+_SHORT = 6  # words
 _NOT_UNLIKELY = 0.02  # of an intent that the customer may choose
 
 
@@ -148,15 +149,17 @@ def _small_talk(talk: Talk) -> bool:
 
 def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
     """The model is not sure enough to act. Help pages have a threshold of their own, and a remark
-    after the work is done needs no answer; else the customer chooses among what it may be, and the
-    second time in a row a person takes over."""
+    after the work is done needs no answer; else the customer chooses among what it may be. Where it
+    is none of them twice in a row, a person takes over."""
     conversation = talk.conversation
     if PERSON in talk.intents:
         raise HandOver("asked")
     if conversation.settled and tone.closes(talk.text) and not reading.order_numbers(talk.text):
         talk.tell("closing")
         return
-    if wishes.follow_up(talk, found):
+    # What is so short hardly says by itself what it is about, unless it asks for a deed.
+    short = len(talk.text.split()) <= _SHORT and all(wishes.only_looks(one.intent) for one in found)
+    if wishes.follow_up(talk, found) or (short and wishes.follow_up(talk)):
         return
     if (not found or FLOWS[found[0].intent].at_once or tone.asks(talk.text)) and (
         passage := talk.knows(talk.text)
@@ -169,38 +172,37 @@ def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
         if same or (len(talk.text.split()) < 4 and found[0].score < 0.5):
             talk.tell("closing")
             return
-    several = len({one.intent for one in found}) > 1
-    ranked = _ranked(found, understood, pages.in_clauses(talk.text))
-    talk.change(unsure=ranked if not several else ranked[: len(found)])
-    if conversation.unclear and (found or conversation.unclear > 1):
+    ranked = _ranked(talk, found, understood)
+    talk.change(unsure=ranked, unclear=conversation.unclear + 1)
+    if conversation.unclear >= choices.MOST_DECLINED:
         raise HandOver("unsure")
-    talk.change(unclear=conversation.unclear + 1)
-    if conversation.unclear:
-        # Twice nothing that the desk does: who wants a person is told how to get one.
-        talk.tell("out_of_scope")
-        return
-    if several or len(ranked) == 1:
-        meant = found or [Request(ranked[0][0])]
-        wishes.begin(talk, meant)
-        raise choices.meant(talk, [one.intent for one in meant])
     if not ranked:
-        talk.tell("calm" if tone.is_angry(talk.text) else "unclear")
+        # Twice nothing that the desk does: who wants a person is told how to get one.
+        again = "out_of_scope" if conversation.unclear else "unclear"
+        talk.tell("calm" if tone.is_angry(talk.text) else again)
         return
     slots = found[0].slots if found else {}
     wishes.begin(talk, [Request(ranked[0][0], slots)])
+    if len(ranked) == 1:
+        raise choices.meant(talk, ranked[0][0])
     raise choices.choice(talk)
 
 
 def _ranked(
-    found: list[Request], understood: Understood, several: bool
+    talk: Talk, found: list[Request], understood: Understood
 ) -> tuple[tuple[str, float], ...]:
-    """What a message may be about: what the model takes it for, then what is not unlikely. several:
-    it may say more than one thing, of which the model sees the first best."""
-    least = _NOT_UNLIKELY / 10 if several else _NOT_UNLIKELY
-    ranked = {one.intent: round(one.score, 3) for one in found}
+    """What a message may be about: what the model takes it for, what was just dealt with, then what
+    is not unlikely, the less so where the message may say several things."""
+    least = _NOT_UNLIKELY / 10 if pages.in_clauses(talk.text) else _NOT_UNLIKELY
+    ranked: dict[str, float] = {}
+    for one in found:
+        ranked.setdefault(one.intent, round(one.score, 3))
+    settled = talk.conversation.settled
+    if ranked and settled is not None and settled.intent in FLOWS:
+        ranked.setdefault(settled.intent, 0.0)
     for intent, score in understood.alternatives:
-        if intent in FLOWS and intent not in ranked and score >= least:
-            ranked[intent] = round(score, 3)
+        if intent in FLOWS and score >= least:
+            ranked.setdefault(intent, round(score, 3))
     return tuple(ranked.items())[: choices.MOST]
 
 
@@ -216,7 +218,7 @@ def _page_first(talk: Talk, wish: Wish) -> None:
     how = "product" not in wish.slots and tone.asks_how(wish.text)
     if not (how or tone.asks_in_general(wish.text) or (again and "?" in wish.text)):
         return
-    passage = pages.best_passage(talk)
+    passage = pages.best_passage(talk) or (pages.chosen_page(talk) if again else None)
     if passage is None:
         return
     pages.tell_passage(talk, passage)

@@ -25,6 +25,11 @@ def real(requests: Sequence[Request]) -> list[Request]:
     return found
 
 
+def only_looks(intent: str) -> bool:
+    """Whether dealing with it changes nothing."""
+    return intent in _READ_ONLY or FLOWS[intent].at_once
+
+
 def begin(talk: Talk, requests: Sequence[Request]) -> None:
     """Put new wishes before those that wait: first what needs no question, last complaints, else
     as they were said."""
