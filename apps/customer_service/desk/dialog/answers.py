@@ -17,6 +17,7 @@ from desk.types import Order, Request, Slot, Understood
 #: A request beside an answer counts only where the model is rather sure of it: short answers look
 #: like requests.
 _SURE = 0.7
+_SHORT = 5  # words
 
 
 def take(talk: Talk, understood: Understood) -> bool:
@@ -196,7 +197,9 @@ def _matching(talk: Talk, understood: Understood) -> bool:
 
 
 def _product(talk: Talk, understood: Understood) -> bool:
-    said = _slots(understood).get("product")
+    # A short answer is the product's name; the model, which knows messages, may cut it.
+    short = len(talk.text.split()) <= _SHORT
+    said = None if short else _slots(understood).get("product")
     if said is None and _others(talk, understood) and tone.asks(talk.text):
         return False
     talk.put(product=said or talk.text[:200])

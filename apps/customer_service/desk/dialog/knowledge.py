@@ -21,7 +21,7 @@ from desk.types import Passage
 _LOG = logging.getLogger(__name__)
 #: Characters of a page that a reply shows: about what a phone shows at once.
 SHOWN = 420
-MOST_NEAR = 3  # pages to choose from
+MOST_NEAR = 4  # pages to choose from
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"\w{3,}")
 

@@ -20,6 +20,7 @@ from desk.types import Reason, Request, Understood
 PERSON = "speak_to_person"
 _MOST_ANGER = 2
 _SHORT = 6  # words
+_HARDLY = 0.5  # so likely at most is what a remark is taken for
 _NOT_UNLIKELY = 0.02  # of an intent that the customer may choose
 
 
@@ -161,17 +162,18 @@ def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
     short = len(talk.text.split()) <= _SHORT and all(wishes.only_looks(one.intent) for one in found)
     if wishes.follow_up(talk, found) or (short and wishes.follow_up(talk)):
         return
+    if conversation.settled is not None and not tone.asks(talk.text):
+        # Who has been helped says more than asks.
+        same = not found or found[0].intent == conversation.settled.intent
+        if same or found[0].score < _HARDLY:
+            talk.tell("closing")
+            return
     if (not found or FLOWS[found[0].intent].at_once or tone.asks(talk.text)) and (
         passage := talk.knows(talk.text)
     ):
         pages.tell_passage(talk, passage)
         talk.change(unclear=0)
         return
-    if conversation.settled is not None and not tone.asks(talk.text):
-        same = not found or found[0].intent == conversation.settled.intent
-        if same or (len(talk.text.split()) < 4 and found[0].score < 0.5):
-            talk.tell("closing")
-            return
     ranked = _ranked(talk, found, understood)
     talk.change(unsure=ranked, unclear=conversation.unclear + 1)
     if conversation.unclear >= choices.MOST_DECLINED:

@@ -53,7 +53,10 @@ def chosen_page(talk: Talk) -> Passage | None:
 
 def offered(talk: Talk) -> tuple[Passage, ...]:
     """The pages that the customer may choose from."""
-    return talk.knows.near(talk.wish.text, talk.wish.intent)
+    before = talk.slot("before")
+    # A further question says too little by itself.
+    asked = f"{before} {talk.wish.text}" if before else talk.wish.text
+    return talk.knows.near(asked, talk.wish.intent)
 
 
 def numbered(names: Sequence[str]) -> str:
