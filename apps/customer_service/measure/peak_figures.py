@@ -96,8 +96,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     """The report as text."""
     set_, check = report["settings"], report["check"]
     made = [
-        f"a sale day: {set_['normal_an_hour']} conversations an hour, then "
-        f"{set_['times']} times that for {set_['minutes']:g} minutes",
+        f"a sale day: {set_['normal_an_hour']:g} conversations an hour, then "
+        f"{set_['times']:g} times that for {set_['minutes']:g} minutes",
         f"{set_['workers']} workers, conversations in {set_['data']}; kill: {set_['kill']}",
         f"machine: {set_['cores']} cores, load {report['load']['least']:.1f} to "
         f"{report['load']['most']:.1f} (others' work included)",

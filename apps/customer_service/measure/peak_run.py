@@ -75,7 +75,8 @@ async def play(
     try:
         async with asyncio.TaskGroup() as group:
             for at, script in zip(plan.arrivals, scripts, strict=True):
-                await asyncio.sleep(at - clients.now())
+                if (left := at - clients.now()) > 0:
+                    await asyncio.sleep(left)
                 phase = "sale" if at >= plan.sale else "normal"
                 group.create_task(clients.talk(script, phase))
         await _replay(clients, day, replays)
@@ -115,7 +116,7 @@ async def _sample(desk: Running, clients: Clients, day: Day) -> None:
         workers = await asyncio.to_thread(desk.sample)
         day.samples.append({"at": clients.now(), "open": clients.open, "workers": workers})
         day.load.append(os.getloadavg()[0])
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(5.0)
 
 
 async def _late(day: Day) -> None:
