@@ -193,6 +193,17 @@ def test_a_killed_worker_is_replaced_and_its_conversations_go_on(folder: Path) -
         assert len(turns) == 16
 
 
+def test_a_worker_writes_its_log_as_the_first_process_does(folder: Path) -> None:
+    (folder / "desk.toml").write_text(GOOD)
+    program = "import logging, desk.worker as w; w.app(); logging.getLogger('desk').info('said')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment(), "DESK_SETTINGS": str(folder / "desk.toml")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert re.search(r"^20\d\d-\S+ \S+ INFO desk said$", done.stderr, re.M), done.stderr
+
+
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         command("serve", tmp_path / "none.toml"),
