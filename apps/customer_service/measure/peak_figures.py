@@ -119,7 +119,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"longest time without a reply to anybody in the sale: {report['longest_gap_s']} s",
         f"customers' own clock late by p99 {report['lag_ms'].get('p99', 0)} ms",
         f"conversations {counted['conversations']}, messages answered {counted['answered']}, not "
-        f"{counted['unanswered']}; sent once more after the end: {report['replayed']}",
+        f"{counted['unanswered']}, told of a fault {counted['told_of_a_fault']}; "
+        f"sent once more after the end: {report['replayed']}",
         f"done: {counted['done']}",
         f"refused by the shop: {counted['refused']}",
         f"asked to confirm {counted['asked_to_confirm']}, then done "

@@ -47,22 +47,23 @@ def main(
     for count in workers:
         folder = Path(tempfile.mkdtemp(prefix="desk-rate-"))
         try:
-            steps = _plans(seconds, most)
+            climb = steps(seconds, most)
             with databases(folder, data) as urls:
-                total = sum(len(step.arrivals) for step in steps)
+                total = sum(len(step.arrivals) for step in climb)
                 shop = make_shop(urls.shop, total)
                 said = scripts(shop, read_rows(ROWS), total)
                 shop.close()
                 settings = write_settings(folder, urls, understand, help_pages)
                 with running(settings, count, folder / "desk.log") as desk:
-                    found[str(count)] = _climb(desk, steps, said, limit)
+                    found[str(count)] = _climb(desk, climb, said, limit)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"cores": os.cpu_count(), "data": data, "workers": found}, indent=1))
 
 
-def _plans(seconds: float, most: float) -> list[Plan]:
+def steps(seconds: float, most: float) -> list[Plan]:
+    """From one turn a second on, each twice the one before."""
     made, rate = [], 1.0
     while rate <= most:
         made.append(plan(rate / TURNS * 3600, 1, 0, seconds, "none", seed=round(rate)))
@@ -71,10 +72,10 @@ def _plans(seconds: float, most: float) -> list[Plan]:
 
 
 def _climb(
-    desk: Running, steps: list[Plan], said: list[Script], limit: float
+    desk: Running, climb: list[Plan], said: list[Script], limit: float
 ) -> list[dict[str, Any]]:
     found = []
-    for step in steps:
+    for step in climb:
         mine, said = said[: len(step.arrivals)], said[len(step.arrivals) :]
         day = asyncio.run(play(desk, mine, step, THINK_S, replays=0))
         sent = [one for one in figures.all_sent(day.talks) if one.reply and one.began <= step.ends]
