@@ -49,9 +49,10 @@ def windows(
     made = {}
     for name, (began, ended) in ends.items():
         turns = found[name]
+        within = sum(one.began <= ended for one in turns)  # conversations end after the sale
         made[name] = {
             "turns": len(turns),
-            "turns_a_second": round(len(turns) / max(ended - began, 1e-9), 2),
+            "turns_a_second": round(within / max(ended - began, 1.0), 2),
             "latency_ms": percentiles([one.latency_ms for one in turns]),
             "sent_again": sum(len(one.tries) > 1 for one in turns),
         }
