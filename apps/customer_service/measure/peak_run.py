@@ -55,10 +55,14 @@ def plan(
     arrivals: list[float] = []
     now, ends = 0.0, usual_s + sale_s
     while True:
-        now += chance.expovariate(an_hour * (times if now >= usual_s else 1) / 3600)
-        if now >= ends:
+        usual = now < usual_s
+        now += chance.expovariate(an_hour * (1 if usual else times) / 3600)
+        if usual and now >= usual_s:
+            now = usual_s  # drawn anew: the time since the last one tells nothing
+        elif now >= ends:
             return Plan(tuple(arrivals), usual_s, ends, kill)
-        arrivals.append(now)
+        else:
+            arrivals.append(now)
 
 
 async def play(

@@ -289,4 +289,7 @@ def test_ten_times_as_many_come_in_the_sale() -> None:
     assert 500 < usual < 700
     assert 9 < (len(made.arrivals) - usual) / usual < 11
     assert made.kill_at == 5400.0
+    # From its first moment on, also where hardly anybody came before.
+    few = plan(6, 1000, 600, 60, "none").arrivals
+    assert min(at for at in few if at >= 600) < 605
     assert plan(600, 10, 60, 60, "none").kill_at is None
