@@ -4,8 +4,8 @@
 
 Customers who hardly wait come in steps, each twice as many as before, until the p99 of a turn is
 over --limit in two steps one after the other (one may be somebody else's work on the machine). A
-step before the first warms the desk up and is not counted. The customers run on the same machine and take their share of it; how late their
-own clock is, is told beside each step.
+step before the first warms the desk up and is not counted. The customers run on the same machine
+and take their share of it; how late their own clock is, is told beside each step.
 """
 
 from __future__ import annotations
