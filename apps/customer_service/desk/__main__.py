@@ -6,7 +6,6 @@ python -m desk demo                  the same with a made-up shop, and where to 
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import sys
@@ -34,7 +33,7 @@ _workers = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """A customer-service desk over small models of your own."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    worker.log()
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator
 
@@ -13,8 +14,14 @@ from desk.setup import opened, read_setup
 SETTINGS = "DESK_SETTINGS"  # path of the settings file
 
 
+def log() -> None:
+    """What every process of the desk writes, to standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
 def app() -> Starlette:
     """The factory that uvicorn calls."""
+    log()
     stack = contextlib.ExitStack()
     made = stack.enter_context(opened(read_setup(os.environ[SETTINGS])))
     inner = made.router.lifespan_context

@@ -8,7 +8,7 @@ kills a worker in the middle, and holds afterwards what the customers were told 
 databases. Ends with 1 where anything was lost or done twice. Writes report.txt, report.json and
 plot.svg to --out.
 
-A normal hour: 600 conversations. That is a shop of about 50,000 orders a day, one in ten of which
+A normal hour: 240 conversations. That is a shop of about 20,000 orders a day, one in ten of which
 makes somebody write, with an eighth of the day's in its busiest hour. Customers wait about six
 seconds before they write again.
 """
@@ -41,8 +41,8 @@ ROWS = tuple(APPLICATION / "day" / f"day_{name}.jsonl" for name in "ab")
 @click.option("--understand", required=True, type=click.Path(path_type=Path), help="A bundle.")
 @click.option("--help-pages", required=True, type=click.Path(path_type=Path), help="A bundle.")
 @click.option("--minutes", default=10.0, help="Of the sale.")
-@click.option("--usual-minutes", default=3.0, help="Of the normal rate before it.")
-@click.option("--normal", default=600.0, help="Conversations an hour.")
+@click.option("--usual-minutes", default=2.0, help="Of the normal rate before it.")
+@click.option("--normal", default=240.0, help="Conversations an hour.")
 @click.option("--times", default=10.0, help="As many in the sale.")
 @click.option("--workers", default=2, type=click.IntRange(1, 64))
 @click.option("--data", default="sqlite", help="sqlite, postgresql, redis or a URL.")

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from desk.dialog import open_store
 from desk.dialog.reading import cleaned
+from desk.dialog.say import phrases
 from desk.dialog.store import Store
 from desk.people.database import CASES, MESSAGES, PeopleDatabase
 from desk.shop import schema
@@ -78,7 +79,8 @@ def check(talks: Sequence[Talk], data: Data, was: Before) -> Found:
 
 
 def _conversations(talks: Sequence[Talk], store: Store, found: Found) -> None:
-    answered = unanswered = kept = 0
+    answered = unanswered = kept = sorry = 0
+    fault = phrases("en")("fault")
     for talk in talks:
         if not talk.conversation:
             found.problems.append(f"{talk.script.name}: could not begin")
@@ -90,6 +92,7 @@ def _conversations(talks: Sequence[Talk], store: Store, found: Found) -> None:
                 found.problems.append(f"{talk.script.name}: message {sent.key} got no reply")
                 continue
             answered += 1
+            sorry += fault in sent.reply["texts"]
             expected.append(("customer", cleaned(sent.text)))
             expected += [("desk", text) for text in sent.reply["texts"]]
         turns = [(turn.said_by, turn.text) for turn in store.turns(talk.conversation)]
@@ -98,7 +101,7 @@ def _conversations(talks: Sequence[Talk], store: Store, found: Found) -> None:
             found.problems.append(f"{talk.script.name}: {_difference(turns, expected)}")
     found.figures |= {
         "conversations": len(talks), "answered": answered, "unanswered": unanswered,
-        "turns_kept": kept,
+        "turns_kept": kept, "told_of_a_fault": sorry,
     }  # fmt: skip
 
 

@@ -136,6 +136,7 @@ def running(settings: Path, workers: int, log: Path) -> Iterator[Running]:
         process = subprocess.Popen(
             [*command, "--workers", str(workers)],
             env={**os.environ, "PYTHONPATH": path}, stdout=said, stderr=subprocess.STDOUT,
+            start_new_session=True,  # where a scheduler gives each session its share
         )  # fmt: skip
     desk = Running(process, f"http://127.0.0.1:{port}", workers)
     try:

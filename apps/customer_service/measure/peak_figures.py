@@ -49,9 +49,10 @@ def windows(
     made = {}
     for name, (began, ended) in ends.items():
         turns = found[name]
+        within = sum(one.began <= ended for one in turns)  # conversations end after the sale
         made[name] = {
             "turns": len(turns),
-            "turns_a_second": round(len(turns) / max(ended - began, 1e-9), 2),
+            "turns_a_second": round(within / max(ended - began, 1.0), 2),
             "latency_ms": percentiles([one.latency_ms for one in turns]),
             "sent_again": sum(len(one.tries) > 1 for one in turns),
         }
@@ -96,8 +97,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     """The report as text."""
     set_, check = report["settings"], report["check"]
     made = [
-        f"a sale day: {set_['normal_an_hour']} conversations an hour, then "
-        f"{set_['times']} times that for {set_['minutes']:g} minutes",
+        f"a sale day: {set_['normal_an_hour']:g} conversations an hour, then "
+        f"{set_['times']:g} times that for {set_['minutes']:g} minutes",
         f"{set_['workers']} workers, conversations in {set_['data']}; kill: {set_['kill']}",
         f"machine: {set_['cores']} cores, load {report['load']['least']:.1f} to "
         f"{report['load']['most']:.1f} (others' work included)",
@@ -119,7 +120,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"longest time without a reply to anybody in the sale: {report['longest_gap_s']} s",
         f"customers' own clock late by p99 {report['lag_ms'].get('p99', 0)} ms",
         f"conversations {counted['conversations']}, messages answered {counted['answered']}, not "
-        f"{counted['unanswered']}; sent once more after the end: {report['replayed']}",
+        f"{counted['unanswered']}, told of a fault {counted['told_of_a_fault']}; "
+        f"sent once more after the end: {report['replayed']}",
         f"done: {counted['done']}",
         f"refused by the shop: {counted['refused']}",
         f"asked to confirm {counted['asked_to_confirm']}, then done "

@@ -55,10 +55,14 @@ def plan(
     arrivals: list[float] = []
     now, ends = 0.0, usual_s + sale_s
     while True:
-        now += chance.expovariate(an_hour * (times if now >= usual_s else 1) / 3600)
-        if now >= ends:
+        usual = now < usual_s
+        now += chance.expovariate(an_hour * (1 if usual else times) / 3600)
+        if usual and now >= usual_s:
+            now = usual_s  # drawn anew: the time since the last one tells nothing
+        elif now >= ends:
             return Plan(tuple(arrivals), usual_s, ends, kill)
-        arrivals.append(now)
+        else:
+            arrivals.append(now)
 
 
 async def play(
@@ -75,7 +79,8 @@ async def play(
     try:
         async with asyncio.TaskGroup() as group:
             for at, script in zip(plan.arrivals, scripts, strict=True):
-                await asyncio.sleep(at - clients.now())
+                if (left := at - clients.now()) > 0:
+                    await asyncio.sleep(left)
                 phase = "sale" if at >= plan.sale else "normal"
                 group.create_task(clients.talk(script, phase))
         await _replay(clients, day, replays)
@@ -115,7 +120,7 @@ async def _sample(desk: Running, clients: Clients, day: Day) -> None:
         workers = await asyncio.to_thread(desk.sample)
         day.samples.append({"at": clients.now(), "open": clients.open, "workers": workers})
         day.load.append(os.getloadavg()[0])
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(5.0)
 
 
 async def _late(day: Day) -> None:

@@ -30,8 +30,9 @@ from dialog_shop import page
 from measure.peak_check import Before, before, check
 from measure.peak_clients import Clients, Sent, Talk, Try
 from measure.peak_customers import Customer, what_is_asked
-from measure.peak_desk import Data
+from measure.peak_desk import Data, databases
 from measure.peak_figures import faults, longest_gap_s, percentiles, windows
+from measure.peak_rate import steps
 from measure.peak_run import plan
 from measure.peak_scripts import Script
 from shop_world import Clock
@@ -126,6 +127,7 @@ def test_a_day_that_went_well(played: Played) -> None:
     assert found.problems == []
     assert found.figures["done"] == {"cancel_order": 1, "start_return": 1, "complain": 1}
     assert found.figures["asked_to_confirm"] == found.figures["confirmed_and_done"] == 2
+    assert found.figures["told_of_a_fault"] == 0
     assert found.figures["cases"] == found.figures["handed"] == 1
     assert found.figures["messages_missing_in_dashboard"] == 0
     assert [len(talk.sent) for talk in played.talks] == [4, 4, 1, 2]
@@ -271,10 +273,23 @@ def test_figures_are_of_their_windows() -> None:
     assert windows(turns, 10, None, 90).keys() == {"normal", "sale"}
 
 
+def test_steps_double_until_the_last() -> None:
+    rates = [len(step.arrivals) / 100 for step in steps(400.0, 16.0)[1:]]
+    assert rates == pytest.approx([1, 2, 4, 8, 16], rel=0.25)
+
+
+def test_databases_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--data"), databases(tmp_path, "mysql"):
+        pass
+
+
 def test_ten_times_as_many_come_in_the_sale() -> None:
     made = plan(600, 10, 3600, 3600, "replaced")
     usual = sum(at < made.sale for at in made.arrivals)
     assert 500 < usual < 700
     assert 9 < (len(made.arrivals) - usual) / usual < 11
     assert made.kill_at == 5400.0
+    # From its first moment on, also where hardly anybody came before.
+    few = plan(6, 1000, 600, 60, "none").arrivals
+    assert min(at for at in few if at >= 600) < 605
     assert plan(600, 10, 60, 60, "none").kill_at is None

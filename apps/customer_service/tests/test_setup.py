@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -193,6 +194,17 @@ def test_a_killed_worker_is_replaced_and_its_conversations_go_on(folder: Path) -
         assert len(turns) == 16
 
 
+def test_a_worker_writes_its_log_as_the_first_process_does(folder: Path) -> None:
+    (folder / "desk.toml").write_text(GOOD)
+    program = "import logging, desk.worker as w; w.app(); logging.getLogger('desk').info('said')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment(), "DESK_SETTINGS": str(folder / "desk.toml")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert re.search(r"^20\d\d-\S+ \S+ INFO desk said$", done.stderr, re.M), done.stderr
+
+
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         command("serve", tmp_path / "none.toml"),
@@ -200,3 +212,24 @@ def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_bundles_read_what_attackers_write(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from starlette.testclient import TestClient
+
+    from hostile_desk import HOSTILE
+
+    texts = [*HOSTILE.values(), "\u0301" * 4_000, "a" * 4_000, "👩‍👩‍👧" * 500, "\ufffe\U0010ffff"]
+    (folder / "desk.toml").write_text(GOOD)
+    with opened(read_setup(folder / "desk.toml")) as app, TestClient(app) as client:
+        said = []
+        for number, text in enumerate(texts):
+            if number % 10 == 0:  # as many as a minute allows at once
+                begun = client.post("/v1/conversations", json={}).json()
+                headers = {"Authorization": f"Bearer {begun['token']}"}
+                path = f"/v1/conversations/{begun['conversation']}/messages"
+            content = json.dumps({"key": str(number), "text": text}).encode()
+            said.append(client.post(path, content=content, headers=headers))
+    assert {one.status_code for one in said} <= {200, 400}
+    assert sum(one.status_code == 200 for one in said) == len(texts) - 1  # the half of a pair
+    assert [r.getMessage() for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")] == []

@@ -37,7 +37,7 @@ class Agents:
         if key and (name := self._names.get(digest)):
             return name
         address = request.client.host if request.client else "?"
-        _LOG.warning("a wrong key of an agent, from %s", address)
+        _LOG.warning("a wrong key of an agent, from %r", address)
         self._wrong.take(address)
         what = "an agent's API key is expected: Authorization: Bearer …"
         raise Refused(401, "unauthorized", what, {"WWW-Authenticate": "Bearer"})
