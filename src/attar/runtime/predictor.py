@@ -24,6 +24,9 @@ from attar.runtime.engines import ENGINES, Engine
 from attar.runtime.index import DocumentIndex, read_index
 from attar.runtime.nearest import ENGINES as SEARCHES
 from attar.runtime.readers import MAX_CHARACTERS, READERS, Ids, QueryReader, TextReader
+from attar.runtime.rescore import ROLE as RESCORE
+from attar.runtime.rescore import TOKENIZER as RESCORE_TOKENIZER
+from attar.runtime.rescore import Rescorer
 from attar.runtime.windows import set_windows, windows_in
 from attar.tasks import TASKS
 from attar.types import Document, Outputs, Progress, Silent
@@ -74,7 +77,8 @@ class Predictor:
             given = (tokenizer, self._engine, pad, size, most)
             self._reader: TextReader
             if self._task.gold_kind == "document":
-                self._reader = QueryReader(_load_index(bundle), *given)
+                rescorer = _load_rescorer(bundle, threads)
+                self._reader = QueryReader(_load_index(bundle), rescorer, *given)
             else:
                 self._reader = READERS[self._task.reads](*given)
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
@@ -101,6 +105,11 @@ class Predictor:
         """Those that a model which ranks documents knows; empty for other tasks."""
         reader = self._reader
         return reader.index.documents if isinstance(reader, QueryReader) else ()
+
+    @property
+    def rescorer(self) -> Rescorer | None:
+        """What scores the best documents again, if anything does."""
+        return self._reader.rescorer if isinstance(self._reader, QueryReader) else None
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -274,8 +283,10 @@ def _check(text: object, what: str) -> None:
         )
 
 
-def _load_tokenizer(bundle: Bundle, max_length: int, most: int, overlap: int) -> Tokenizer:
-    content = bundle.read(TOKENIZER)
+def _load_tokenizer(
+    bundle: Bundle, max_length: int, most: int, overlap: int, name: str = TOKENIZER
+) -> Tokenizer:
+    content = bundle.read(name)
     try:
         tokenizer = Tokenizer.from_buffer(content)
         set_windows(tokenizer, max_length, most, overlap)
@@ -283,7 +294,7 @@ def _load_tokenizer(bundle: Bundle, max_length: int, most: int, overlap: int) ->
     except BaseException as error:  # a panic of the Rust library is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
-        raise BundleError(f"{TOKENIZER} cannot be used: {error}") from None
+        raise BundleError(f"{name} cannot be used: {error}") from None
     return tokenizer
 
 
@@ -308,10 +319,31 @@ def _load_index(bundle: Bundle) -> DocumentIndex:
     return read_index(files, settings["dimensions"], words, parts[0]["engine"])[0]
 
 
-def _load_engine(bundle: Bundle, threads: int) -> Engine:
-    parts = [part for part in bundle.manifest["parts"] if part["role"] == "model"]
+def _load_engine(bundle: Bundle, threads: int, role: str = "model") -> Engine:
+    parts = [part for part in bundle.manifest["parts"] if part["role"] == role]
     if len(parts) != 1:
-        raise BundleError(f"has {len(parts)} parts of the role 'model', not one")
+        raise BundleError(f"has {len(parts)} parts of the role {role!r}, not one")
     engine = ENGINES.get(parts[0]["engine"])()
-    engine.load({name: bundle.read(name) for name in parts[0]["files"]}, threads)
+    files = [name for name in parts[0]["files"] if name != RESCORE_TOKENIZER]
+    engine.load({name: bundle.read(name) for name in files}, threads)
     return engine
+
+
+def _load_rescorer(bundle: Bundle, threads: int) -> Rescorer | None:
+    """None where the task's settings and the parts agree that there is none."""
+    settings = bundle.manifest["task_settings"]
+    parts = [part for part in bundle.manifest["parts"] if part["role"] == RESCORE]
+    how = settings.get("rescore")
+    if how is None and not parts:
+        return None
+    if how is None or len(parts) != 1:
+        raise BundleError(
+            f"has {len(parts)} parts of the role {RESCORE!r}, and task_settings.rescore is "
+            f"{'missing' if how is None else 'there'}. The bundle was put together wrongly."
+        )
+    own = RESCORE_TOKENIZER in parts[0]["files"]
+    tokenizer = _load_tokenizer(
+        bundle, how["max_length"], 1, 0, RESCORE_TOKENIZER if own else TOKENIZER
+    )
+    engine = _load_engine(bundle, threads, RESCORE)
+    return Rescorer(engine, tokenizer, how, settings["hybrid"] or 0.0)
