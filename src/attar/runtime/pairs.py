@@ -27,11 +27,14 @@ class PairTemplate:
         sides, ids = encoding.sequence_ids, encoding.ids
         if 0 not in sides or 1 not in sides:
             raise BundleError("the tokenizer cannot put two texts into one sequence")
-        first, second = sides.index(0), sides.index(1)
-        after_first = len(sides) - sides[::-1].index(0)
-        after_second = len(sides) - sides[::-1].index(1)
-        self.prefix, self.middle = ids[:first], ids[after_first:second]
-        self.suffix = ids[after_second:]
+        first, second = _place(sides, 0), _place(sides, 1)
+        self.prefix, self.suffix = ids[: first.start], ids[second.stop :]
+        self.middle = ids[first.stop : second.start]
+        if not self.middle:  # it knows no pairs: two texts are put together as one ends
+            alone = tokenizer.encode(PROBE)
+            only = _place(alone.sequence_ids, 0)
+            self.prefix, self.suffix = alone.ids[: only.start], alone.ids[only.stop :]
+            self.middle = self.suffix
         self._special = {*self.prefix, *self.middle, *self.suffix}
         self.size = size
         self._room = size - len(self.prefix) - len(self.middle) - len(self.suffix)
@@ -54,3 +57,8 @@ class PairTemplate:
         kept = query[: self.most_of_a_query]
         rest = document[: self._room - len(kept)]
         return [*self.prefix, *kept, *self.middle, *rest, *self.suffix]
+
+
+def _place(sides: Sequence[int | None], side: int) -> slice:
+    """Where the tokens of one side stand among all."""
+    return slice(sides.index(side), len(sides) - sides[::-1].index(side))

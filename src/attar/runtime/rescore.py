@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from attar.errors import BundleError
 from attar.runtime.engines import Engine
 from attar.runtime.pairs import PairTemplate
-from attar.tasks.ordering import RESCORED, first_stage
+from attar.tasks.ordering import RESCORED, first_stage, lowered
 from attar.types import Document, Outputs
 
 ROLE, MODEL, TOKENIZER = "rescore", "rescore.onnx", "rescore-tokenizer.json"
@@ -59,11 +59,19 @@ class Rescorer:
                 found[i, best] = self._scores(text, [self._remembered(one) for one in known])
         return {**outputs, RESCORED: found}
 
-    def scores(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """How well each text belongs to the query, (texts,): a logit."""
-        if not texts:
-            return np.zeros(0, np.float32)
-        return self._scores(query, [self._plain(text) for text in texts])
+    def similarities(
+        self, query: str, texts: Sequence[str], cosine: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Those of texts that are no documents of the bundle, (texts,): their cosines, and the
+        second scores of the nearest as answers have them."""
+        order = np.argsort(-cosine, kind="stable")[: self.top]
+        second = np.full(len(texts), np.nan)
+        if len(order):
+            second[order] = self._scores(query, [self._plain(texts[i]) for i in order])
+        found: NDArray[np.float64] = lowered(
+            cosine.astype(np.float64)[None], second[None], self.weight
+        )[0]
+        return found
 
     def _scores(self, query: str, documents: Sequence[list[int]]) -> NDArray[np.float32]:
         asked = self._plain(query)

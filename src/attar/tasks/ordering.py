@@ -58,10 +58,10 @@ def ranked(outputs: Outputs, settings: Mapping[str, Any]) -> Ranked:
     if again.shape != documents.shape:
         raise BundleError("second scores and documents have different shapes")
     second = again.astype(np.float64)
-    return _sorted(documents, _lowered(similarity, second, how["weight"]), second)
+    return _sorted(documents, lowered(similarity, second, how["weight"]), second)
 
 
-def _lowered(similarity: Floats, second: Floats, weight: float) -> Floats:
+def lowered(similarity: Floats, second: Floats, weight: float) -> Floats:
     """Similarities once the second scores are heard. What was not scored again stays behind what
     was: at the least similarity of these, or its own if that is less."""
     scored = ~np.isnan(second)
