@@ -21,6 +21,7 @@ from torch import Tensor
 from attar.passes import Artifact, Context, Pass
 from attar.passes.distill_vectors import document_vectors, transfer_texts
 from attar.passes.finetune_pairs import near_documents
+from attar.teachers.pairs import ScoresPairs
 from attar.train.fake_quantization import rounding
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
@@ -29,14 +30,13 @@ from attar.train.pairs import groups_of, scores_of
 
 @dataclass(frozen=True, slots=True)
 class DistillPairs(Pass):
-    """teacher: the folder, in the cache, of the model that it learns from. others: documents of
-    each query beside the right one. made: queries that are made, at most. gold_weight: of the
-    right documents, in the loss. The bits: as in `distill_vectors`."""
+    """others: documents of each query beside the right one. made: queries that are made, at most.
+    gold_weight: of the right documents, in the loss. The bits: as in `distill_vectors`. The
+    context's teacher is one that scores pairs."""
 
     name: ClassVar[str] = "distill_pairs"
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
 
-    teacher: str
     epochs: int
     learning_rate: float = 4e-4
     batch_size: int = 8
@@ -47,7 +47,8 @@ class DistillPairs(Pass):
     embedding_bits: int | None = None
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:
-        model, theirs = Model.load(source.folder), Model.load(context.cache / self.teacher)
+        assert isinstance(context.teacher, ScoresPairs), "distill_pairs needs who scores pairs"
+        model, theirs = Model.load(source.folder), Model.load(context.teacher.scorer)
         queries, chosen = near_documents(context, self.others)
         known = len(queries)
         made, near = self._made(context)

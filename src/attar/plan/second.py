@@ -7,6 +7,7 @@ one, which ships, learns from it. Whether it ships `plan.rescoring` decides.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.prepare import Prepared
 from attar.plan.search import quantization, shape_passes, source_of
 from attar.recipe import Recipe
+from attar.teachers.pairs import ScoresPairs
 from attar.train.encoders import TransformerEncoder
 from attar.train.models import Model
 from attar.train.shapes import TOKENIZER_BYTES, Shape, reports_bytes, vector_shapes
@@ -107,13 +109,14 @@ def second_model(start: Artifact, shape: Shape, top: int, context: Context) -> S
     """Taught by the train rows of the context, whose teacher is the first stage's."""
     rows = max(1, len(context.dataset.train))
     step = FinetunePairs(epochs=max(1, min(4, round(TEACHER_ROWS_SEEN / rows))))
-    teacher = step.apply(start, context)
+    assert context.teacher is not None, "the first stage's teacher chooses documents"
+    scorer = step.apply(start, context)
     taught = DistillPairs(
-        teacher=teacher.folder.name,
         epochs=max(1, min(8, round(STUDENT_ROWS_SEEN / (rows + MADE)))),
         made=MADE,
         weight_bits=ROUNDED if shape.weight_bits == ROUNDED else None,
         embedding_bits=ROUNDED if shape.embedding_bits == ROUNDED else None,
     )
     steps: tuple[Pass, ...] = (*shape_passes(shape), taught, ExportOnnx(), quantization(shape))
-    return SecondModel(apply_all(steps, teacher, context), top)
+    told = replace(context, teacher=ScoresPairs(context.teacher, scorer.folder, scorer.fingerprint))
+    return SecondModel(apply_all(steps, scorer, told), top)
