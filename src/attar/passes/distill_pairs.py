@@ -40,7 +40,7 @@ class DistillPairs(Pass):
     epochs: int
     learning_rate: float = 4e-4
     batch_size: int = 8
-    others: int = 5
+    others: int = 3
     made: int = 0
     gold_weight: float = 0.5
     weight_bits: int | None = None

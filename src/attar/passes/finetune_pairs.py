@@ -36,7 +36,7 @@ class FinetunePairs(Pass):
     epochs: int
     learning_rate: float = 1e-4
     batch_size: int = 8
-    negatives: int = 4
+    negatives: int = 3
     pool: int = 10
 
     def run(self, source: Artifact, folder: Path, context: Context) -> None:

@@ -27,11 +27,11 @@ from attar.train.models import Model
 from attar.train.shapes import TOKENIZER_BYTES, Shape, reports_bytes, vector_shapes
 from attar.train.start import identity, locate, start_model
 
-LONGEST = 160  # tokens of a query and a document: every document that is read costs them
+LONGEST = 128  # tokens of a query and a document: every document that is read costs them
 MEASURED = 2_000  # documents, whose length is looked at
-TEACHER_ROWS_SEEN = 2_000  # queries, visits counted
-STUDENT_ROWS_SEEN = 6_000
-MADE = 1_000  # queries made of those of train and of the documents' words
+TEACHER_ROWS_SEEN = 1_500  # queries, visits counted
+STUDENT_ROWS_SEEN = 4_000
+MADE = 500  # queries made of those of train and of the documents' words
 ROUNDED = 4  # bits, of weights that learn on their grid
 
 
