@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from attar.build import build
 from attar.bundle import read_bundle
 from attar.evaluate.card import model_card
+from attar.evaluate.page import as_html
 from attar.evaluate.report import as_text, full_report
 from attar.plan import rescoring, second
 from attar.plan.handover import design_rows
@@ -82,6 +83,7 @@ def test_the_report_tells_of_it(report: dict[str, Any]) -> None:
     assert report["rescore"] == {"top": 5, "student": report["plan"]["rescore.student"]["value"]}
     assert "scores the best 5 again" in as_text(report)
     assert "each of the best 5" in model_card(report)
+    assert "the best 5 scored again" in as_html(report)
     assert report["metrics"]["recall_at_1"] > 0.3
 
 

@@ -40,8 +40,9 @@ ANCHORS = 4_096  # documents, at most, that a text's ranking is learned of
 @dataclass(frozen=True, slots=True)
 class DistillVectors(Pass):
     """epochs: over all texts. sentences, made: how many to learn from at most, of the documents'
-    sentences and of queries made from them; passages: of whole documents. weight_bits, embedding_bits: of the grid to train on,
-    as `Quantize` will be set; None trains on the weights as they are."""
+    sentences and of queries made from them; passages: of whole documents. weight_bits,
+    embedding_bits: of the grid to train on, as `Quantize` will be set; None trains on the weights
+    as they are."""
 
     name: ClassVar[str] = "distill_vectors"
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")

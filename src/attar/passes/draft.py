@@ -50,7 +50,7 @@ class SecondModel:
         return found
 
 
-def plain_tokenizer(content: bytes) -> dict[str, Any]:
+def plain_tokenizer(content: bytes | str) -> dict[str, Any]:
     """A tokenizer.json without what its user sets anew: where texts are cut and filled up."""
     found: dict[str, Any] = json.loads(content)
     return {key: value for key, value in found.items() if key not in ("truncation", "padding")}

@@ -94,12 +94,12 @@ def _tried(
         return None, "the budget holds no first stage beside it"
     start = pair_start(recipe, base)
     room = budget.size_mb * 1e6 - reports_bytes(1) - small.size_bytes
-    shapes = second_shapes(start, base.trimmed, room)
+    _, first = trial_model(small.shape, base.trimmed, base.trials, small.trial)
+    shapes = second_shapes(start, first, room)
     if not shapes:
         return None, f"no model that reads pairs fits in the {room / 1e6:.2f} MB that are left"
     shape, top = shapes[0], section.top
     context = fresh_context(base.trials)
-    _, first = trial_model(small.shape, base.trimmed, base.trials, small.trial)
     if budget.latency_ms is not None:
         took = _latency(first, start, shape, top, context)
         if took > budget.latency_ms:
@@ -139,8 +139,8 @@ def fresh_rows(select: Sequence[Row]) -> list[Row]:
 
 
 def first_right(draft: Bundle, rows: Sequence[Row], context: Context) -> NDArray[np.bool_]:
-    """Whether the first document is a right one, of the rows that name one. What weighs words and
-    second scores is fixed on the other half of the rows each time."""
+    """Whether the first document is a right one, of the rows that name one. What `tuned` fixes of
+    such a draft is fixed on the other half of the rows each time."""
     outputs, settings = _seen(draft, rows)
     half = np.array([in_half(row) for row in rows], bool)
     found = np.zeros(len(rows), bool)

@@ -10,6 +10,8 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import torch
+from tokenizers import Tokenizer
 
 from attar.errors import AttarError, RecipeError
 from attar.passes import Artifact, Context, Pass, apply_all, fingerprint
@@ -37,42 +39,54 @@ ROUNDED = 4  # bits, of weights that learn on their grid
 
 def pair_start(recipe: Recipe, base: Prepared) -> Artifact:
     """The model that reads pairs, not taught, in the cache. It has the pieces of the first stage
-    where both come from one encoder; so the bundle needs one tokenizer."""
+    where both come from one encoder, so that the bundle needs one tokenizer."""
     assert recipe.rescore is not None
-    location = locate(recipe.rescore.model, recipe.folder)
-    context = base.context
-    if location == locate(recipe.teacher.model, recipe.folder):
-        source = base.vocabulary.apply(base.start, context)
+    location, context = locate(recipe.rescore.model, recipe.folder), base.context
+    name, shared = context.task.name, location == locate(recipe.teacher.model, recipe.folder)
+    read = start_model(location, name, 1, LONGEST)
+    if shared:
+        _take_pieces(read, Model.load(base.trimmed.folder).tokenizer)
     else:
-        name = context.task.name
-        source = _kept(
-            fingerprint("start for pairs", identity(location), context.seed),
-            context,
-            start_model(location, name, 1, LONGEST),
-        )
-        source = TrimVocabulary().apply(source, context)
-    return _reads_pairs(source, context)
-
-
-def _reads_pairs(source: Artifact, context: Context) -> Artifact:
-    import torch
-
-    read = Model.load(source.folder)
-    texts = [row.text for row in context.dataset.train]
-    documents = [one.read for one in context.dataset.documents]
-    documents = documents[:: max(1, len(documents) // MEASURED)]
-    lengths = [[len(ids) for ids in read.tokens(some)] for some in (texts, documents)]
-    asked, said = (float(np.percentile(counts, 99)) for counts in lengths)
-    size = int(min(LONGEST, read.max_length, max(16, -(-(asked + said) // 8) * 8)))
+        key = fingerprint("start for pairs", identity(location), LONGEST)
+        trimmed = TrimVocabulary().apply(_kept(key, context, read), context)
+        read = Model.load(trimmed.folder)
+    size = _longest_pair(read, context)
+    if isinstance(read.encoder, TransformerEncoder):
+        read.encoder.limit_positions(size)
     torch.manual_seed(context.seed)
-    encoder = read.encoder
-    if isinstance(encoder, TransformerEncoder):
-        encoder.limit_positions(size)
     try:
-        made = Model(context.task.name, encoder, 1, read.tokenizer, size, pairs=True)
+        made = Model(name, read.encoder, 1, read.tokenizer, size, pairs=True)
     except AttarError as error:
         raise RecipeError(f"[rescore] model: {error}") from None
-    return _kept(fingerprint("pairs", source.fingerprint, size, context.seed), context, made)
+    pieces = plain_tokenizer(read.tokenizer.to_str())
+    key = fingerprint("pairs", identity(location), pieces, size, context.seed)
+    return _kept(key, context, made)
+
+
+def _take_pieces(model: Model, tokenizer: Tokenizer) -> None:
+    """Give a model the pieces of this tokenizer, each of which its own has."""
+    assert isinstance(model.encoder, TransformerEncoder)
+    own = model.tokenizer.get_vocab(with_added_tokens=True)
+    wanted = tokenizer.get_vocab(with_added_tokens=True)
+    index = [own[name] for name in sorted(wanted, key=lambda name: wanted[name])]
+    model.encoder.set_token_vectors(model.encoder.token_vectors()[torch.tensor(index)])
+    model.set_tokenizer(tokenizer)
+    model.encoder.encoder.config.pad_token_id = model.pad_id
+
+
+def _longest_pair(model: Model, context: Context) -> int:
+    """Tokens that hold 99 % of the queries beside 99 % of the documents, by eights."""
+    documents = [one.read for one in context.dataset.documents]
+    both = (
+        [row.text for row in context.dataset.train],
+        documents[:: max(1, len(documents) // MEASURED)],
+    )
+    counts = [[len(ids) for ids in model.tokens(texts)] for texts in both]
+    needed = sum(float(np.percentile(lengths, 99)) for lengths in counts)
+    longest = LONGEST
+    if isinstance(model.encoder, TransformerEncoder):
+        longest = min(longest, model.encoder.positions // 4 * 4)
+    return int(min(longest, max(16, -(-needed // 8) * 8)))
 
 
 def _kept(key: str, context: Context, model: Model) -> Artifact:
