@@ -113,7 +113,7 @@ def test_an_answer_that_takes_too_long(
     monkeypatch.setattr(rescoring, "_latency", lambda *_: 4e4)
     limited = AGAIN.replace("[budget]", "[budget]\nlatency_ms = 30000")
     reason = built("slow", helps=True, recipe=limited)["plan"]["rescore"]["reason"]
-    assert "an answer takes 4e+04 ms" in reason
+    assert "an answer takes 4e+04 ms at least" in reason
 
 
 def test_few_rows_decide_nothing(home: Path, built: Build) -> None:

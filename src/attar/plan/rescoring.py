@@ -101,9 +101,12 @@ def _tried(
     shape, top = shapes[0], section.top
     context = fresh_context(base.trials)
     if budget.latency_ms is not None:
-        took = _latency(first, start, shape, top, context)
-        if took > budget.latency_ms:
-            return None, f"with {shape.name} an answer takes {took:.3g} ms by this machine's table"
+        took = {one: _latency(first, start, one, top, context) for one in shapes}
+        quick = [one for one in shapes if took[one] <= budget.latency_ms]
+        if not quick:
+            least = min(took.values())
+            return None, f"an answer takes {least:.3g} ms at least, by this machine's table"
+        shape = quick[0]
     second = second_model(start, shape, top, context)
     rows = fresh_rows(context.dataset.select)
     hybrid = _tuned(*_seen(draft_of(first, context), rows), rows, context)["hybrid"]
@@ -118,7 +121,9 @@ def _tried(
     )
     if not surely_better(before, after):
         return None, f"{said}: not more beyond chance"
-    values["rescore.student"] = Derived(shape.name, "the shallowest that fits, as wide as fits")
+    values["rescore.student"] = Derived(
+        shape.name, "the likeliest that is quick enough, as wide as fits"
+    )
     values["rescore.top"] = Derived(top, "the recipe's")
     values["rescore.max_length"] = Derived(
         Model.load(start.folder).max_length, "tokens of a query and a document; the rest is cut"

@@ -101,16 +101,20 @@ def _kept(key: str, context: Context, model: Model) -> Artifact:
 
 
 def second_shapes(start: Artifact, first_stage: Artifact, room: float) -> list[Shape]:
-    """Shapes that fit in these bytes, the shallowest first: it is the quickest, and reads `top`
-    documents for every query. Without layers a model compares no two texts."""
+    """Shapes that fit in these bytes, the likeliest first and then shallower ones, which are
+    quicker: every query has `top` documents read. Two layers learned next to nothing of pairs
+    (docs/rank.md), and without layers a model compares no two texts."""
     source, pieces = source_of(start)
     if source is None:
         return []
     own, first = (folder / "tokenizer.json" for folder in (start.folder, first_stage.folder))
     shared = plain_tokenizer(own.read_bytes()) == plain_tokenizer(first.read_bytes())
     limit = room + reports_bytes(1) + (TOKENIZER_BYTES * pieces if shared else 0)
-    fitting = [one for one in vector_shapes(source, pieces, 1, limit) if one.layers]
-    return sorted(fitting, key=lambda one: len(one.layers))
+    found: list[Shape] = []
+    for shape in vector_shapes(source, pieces, 1, limit):
+        if shape.layers and (not found or len(shape.layers) < len(found[-1].layers)):
+            found.append(shape)
+    return found
 
 
 def untaught(start: Artifact, shape: Shape, top: int, context: Context) -> SecondModel:

@@ -36,7 +36,7 @@ UNTUNED = (10.0, 10.0, -5.0)  # slopes of similarity and lead, and the constant
 HYBRID_WEIGHTS = tuple(step / 10 for step in range(10))
 WORTH_IT = 0.005  # of the mean reciprocal rank: words cost time where a bundle is opened
 #: Similarity that a document loses for each step that its second score is behind the best.
-RESCORE_WEIGHTS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5)
+RESCORE_WEIGHTS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5)
 MOST_PAIR_TOKENS = 4_096
 Floats = NDArray[np.float64]
 
