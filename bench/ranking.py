@@ -1,13 +1,15 @@
 """attar beside frozen MiniLM, BM25 and model2vec: which answer belongs to a medical question.
 
-    python bench/ranking.py [--data DIR] [--sizes 15,5] [--pairs 1000]
+    python bench/ranking.py [--data DIR] [--sizes 15,5] [--pairs 1000] [--rescore] [--part test]
 
 medquad-subset: test questions against all test answers, equal answers counted once, by which
 all figures but one row are: `attar build` is given the test answers and those of a sample of
 the train questions as documents, and its certificate is about all of them; for the other rows
 the train answers are taken out of the finished bundle (`attar index --remove`). The sample's
 questions are what thresholds and the weight of words are fixed on; nothing learns from test
-questions. Rivals use MiniLM's own settings (mean pool, 256 tokens).
+questions. Rivals use MiniLM's own settings (mean pool, 256 tokens). With `--rescore` builds try a
+second model that scores the best documents again, and say whether it joins; `--part validation`
+asks questions that are held out of the test set, so that something can be chosen on them.
 """
 
 from __future__ import annotations
@@ -76,20 +78,23 @@ def write_lines(path: Path, rows: Sequence[Any]) -> None:
 
 def attar_bundle(size: float, options: argparse.Namespace) -> Bundle:
     train, known = sampled(*pairs_of("train", options.data), options.pairs)
-    test, answers = pairs_of("test", options.data)
-    work: Path = options.work / f"ranking-{options.pairs}"
+    test, answers = pairs_of(options.part, options.data)
+    asked = "" if options.part == "test" else f"-{options.part}"
+    work: Path = options.work / f"ranking-{options.pairs}{asked}"
     work.mkdir(parents=True, exist_ok=True)
     write_lines(work / "train.jsonl", train)
     write_lines(work / "test.jsonl", test)
     documents = [{"id": name, "text": text} for name, text in (known | answers).items()]
     write_lines(work / "documents.jsonl", documents)
-    recipe = work / f"medquad-{size:g}.toml"
+    again = "-rescored" if options.rescore else ""
+    recipe = work / f"medquad-{size:g}{again}.toml"
     recipe.write_text(
         'task = "rank"\n[data]\ntrain = "train.jsonl"\ntest = "test.jsonl"\n'
-        f'documents = "documents.jsonl"\ngroup = "group"\n[budget]\nsize_mb = {size}\n',
+        f'documents = "documents.jsonl"\ngroup = "group"\n[budget]\nsize_mb = {size}\n'
+        + ("[rescore]\n" if options.rescore else ""),
         encoding="utf-8",
     )
-    out = work / f"medquad-{size:g}.attar"
+    out = work / f"medquad-{size:g}{again}.attar"
     if not out.exists():
         with Bars() as progress:
             build(recipe, out, minutes=options.minutes, progress=progress)
@@ -140,6 +145,13 @@ def by_words(answers: dict[str, str]) -> Rank:
     return lambda text: [names[i] for i in np.argsort(-bm25(text), kind="stable")[:10]]
 
 
+def without_second_scores(bundle: Bundle, path: Path) -> Bundle:
+    settings = dict(bundle.manifest["task_settings"])
+    settings["rescore"] = {**settings["rescore"], "weight": 0.0}
+    manifest = {**bundle.manifest, "task_settings": settings}
+    return write_bundle(path, manifest, bundle.files, force=True)
+
+
 def without_words(bundle: Bundle, path: Path) -> Bundle:
     settings = {**bundle.manifest["task_settings"], "hybrid": 0.0}
     manifest = {**bundle.manifest, "task_settings": settings}
@@ -168,10 +180,12 @@ def main() -> None:
     parser.add_argument("--sizes", default="15")
     parser.add_argument("--pairs", type=int, default=1_000)
     parser.add_argument("--minutes", type=float, default=None)
+    parser.add_argument("--rescore", action="store_true")
+    parser.add_argument("--part", choices=["test", "validation"], default="test")
     parser.add_argument("--only", choices=["attar", "rivals"], default=None)
     options = parser.parse_args()
-    test, answers = pairs_of("test", options.data)
-    print(f"{len(test):,} test questions, {len(answers):,} answers", flush=True)
+    test, answers = pairs_of(options.part, options.data)
+    print(f"{len(test):,} {options.part} questions, {len(answers):,} answers", flush=True)
     rows: dict[str, dict[str, float]] = {}
 
     def add(name: str, found: dict[str, float], mb: float) -> None:
@@ -200,6 +214,12 @@ def main() -> None:
         gone = [one.id for one in all_documents if one.id not in answers]
         small = reindex(bundle, work / f"test-{size:g}.attar", remove=gone, force=True)
         add(name, figures(by_predictor(small), test), bundle.size_bytes / 1e6)
+        if said := report["plan"].get("rescore"):
+            print(f"scored again: {said['value']}: {said['reason']}", flush=True)
+        if "rescore" in report:
+            first = without_second_scores(small, work / f"test-{size:g}-first.attar")
+            add(f"{name}, order of the first stage", figures(by_predictor(first), test),
+                bundle.size_bytes / 1e6)  # fmt: skip
         plain = without_words(small, work / f"test-{size:g}-cosine.attar")
         add(f"{name}, cosine alone", figures(by_predictor(plain), test), bundle.size_bytes / 1e6)
     print(json.dumps(rows, indent=1))

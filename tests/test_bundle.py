@@ -227,7 +227,7 @@ def test_manifests_that_are_not_readable(tamper: Callable[..., Path], content: b
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"format_version": 2}, "made by a newer attar"),
+        ({"format_version": 3}, "made by a newer attar"),
         ({"format_version": 0}, "unknown"),
         ({"format_version": True}, "expected type int"),
         ({"format": "zip"}, "not the manifest of an attar bundle"),

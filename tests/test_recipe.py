@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attar.errors import AttarError, RecipeError
-from attar.recipe import Budget, ClaimSpec, Recipe, parse_recipe, read_recipe
+from attar.recipe import (
+    Budget,
+    ClaimSpec,
+    Recipe,
+    RescoreSection,
+    parse_recipe,
+    read_recipe,
+)
 
 WHOLE = """
 task = "classify"
@@ -41,6 +48,7 @@ at_most = 1
 confidence = 0.99
 """
 LEAST = 'task = "classify"\n[data]\ntrain = "a.jsonl"\n'
+RANKS = LEAST.replace("classify", "rank")
 
 
 def write(folder: Path, text: str, name: str = "recipe.toml") -> Path:
@@ -68,6 +76,13 @@ def test_a_whole_recipe(tmp_path: Path) -> None:
     assert recipe.work == tmp_path / ".attar"
     (tmp_path / "earlier.attar").write_text("")
     assert read_recipe(tmp_path / "recipe.toml").student.start == str(tmp_path / "earlier.attar")
+
+
+def test_scoring_again_is_asked_for(tmp_path: Path) -> None:
+    assert read_recipe(write(tmp_path, RANKS)).rescore is None
+    assert read_recipe(write(tmp_path, RANKS + "[rescore]")).rescore == RescoreSection()
+    other = read_recipe(write(tmp_path, RANKS + '[rescore]\nmodel = "mine"\ntop = 4')).rescore
+    assert other == RescoreSection("mine", 4)
 
 
 def test_the_least_recipe_and_its_defaults(tmp_path: Path) -> None:
@@ -116,6 +131,9 @@ def test_the_least_recipe_and_its_defaults(tmp_path: Path) -> None:
         ('name = "a/b"\n' + LEAST, "a plain name without slashes"),
         ('name = ".."\n' + LEAST, "a plain name"),
         ("task = ", "not valid TOML"),
+        (LEAST + "[rescore]", r"\[rescore\] scores documents again, which the task 'classify'"),
+        (RANKS + "[rescore]\ntop = 1", r"top = 1: expected a whole number from 2 to 20"),
+        (RANKS + "[rescore]\ntops = 3", "Did you mean 'top'"),
     ],
 )
 def test_mistakes_are_named(text: str, expected: str, tmp_path: Path) -> None:

@@ -36,3 +36,24 @@ def write_ranking_bundle(path: Path, threshold: float | None = 0.5) -> Path:
     files = {"model.onnx": tiny_onnx(), "tokenizer.json": tiny_tokenizer(), **index}
     write_bundle(path, manifest, files, force=True)
     return path
+
+
+def write_rescoring_bundle(path: Path, weight: float = 1.0) -> Path:
+    """The same with a second model, for which the document that says "cancel" is always best."""
+    from attar.bundle import read_bundle, write_bundle
+    from attar.runtime.rescore import MODEL, ROLE
+
+    bundle = read_bundle(write_ranking_bundle(path))
+    again = {"max_length": 24, "pad_id": 0, "top": 2, "weight": weight}
+    settings = bundle.manifest["task_settings"] | {
+        "rescore": again,
+        "logistic": [10.0, 10.0, 0.0, -5.0],
+    }
+    part = {"role": ROLE, "engine": "onnxruntime", "files": [MODEL]}
+    manifest = {
+        **bundle.manifest,
+        "task_settings": settings,
+        "parts": [*bundle.manifest["parts"], part],
+    }
+    write_bundle(path, manifest, {**bundle.files, MODEL: tiny_onnx(1)}, force=True)
+    return path

@@ -6,8 +6,11 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from tokenizers import processors
+
 from attar.passes import Artifact, Context
 from attar.tasks.rank import RANK, dimensions
+from attar.train.models import Model
 from attar.train.start import start_model
 from attar.types import Dataset, Document, Row
 from conftest import COMMON, WORDS
@@ -21,6 +24,23 @@ def ranking_start(folder: Path, encoder: Path) -> Artifact:
     folder.mkdir()
     start_model(str(encoder), "rank", HIDDEN, 16).save(folder)
     return Artifact(folder, "tiny ranking start")
+
+
+def reads_pairs(folder: Path, encoder: Path, size: int = 40) -> Artifact:
+    """The encoder with a head for pairs that has learned nothing, and a tokenizer that knows
+    pairs."""
+    import torch
+
+    torch.manual_seed(0)
+    read = start_model(str(encoder), "rank", 1, size)
+    read.tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    folder.mkdir()
+    Model("rank", read.encoder, 1, read.tokenizer, size, pairs=True).save(folder)
+    return Artifact(folder, "tiny pairs")
 
 
 def ranking_context(cache: Path, queries: int = 120) -> Context:

@@ -125,6 +125,7 @@ def _draft(model: Artifact, plan: Plan, recipe: Recipe) -> tuple[Bundle, HandOve
         plan.trial_context,
         recipe.claims,
         plan.budget.size_mb * 1e6,
+        plan.rescoring.model(plan.context) if plan.rescoring is not None else None,
     )
 
 
@@ -139,7 +140,10 @@ def _evaluate(
     teacher, fixed_by = informed(plan.teacher, documents), plan.teacher
     fixed_on: Sequence[Row] = context.dataset.calibrate
     if documents and plan.trial_context.teacher is not None:  # as the student's settings were
-        fixed_by, fixed_on = plan.trial_context.teacher, design_rows(plan.trial_context)
+        fixed_by, fixed_on = (
+            plan.trial_context.teacher,
+            design_rows(plan.trial_context, plan.rescoring is not None),
+        )
     theirs = settings_of(
         context.task, informed(fixed_by, documents), fixed_on, context.columns, oos
     )
@@ -162,6 +166,7 @@ def _evaluate(
         **({"functions": _functions(settings)} if "functions" in settings else {}),
         **{key: settings[key] for key in ("span_labels", "sections") if key in settings},
         **({"documents": len(documents)} if documents else {}),
+        **({"rescore": _rescored(plan)} if plan.rescoring is not None else {}),
         "student": plan.values["student"].value,
         "metrics": examined.metrics(),
         "chance": round(context.task.chance(inside), 6) if inside else None,
@@ -182,6 +187,11 @@ def _evaluate(
         "seed": context.seed,
         "versions": versions(),
     }
+
+
+def _rescored(plan: Plan) -> dict[str, Any]:
+    assert plan.rescoring is not None
+    return {"top": plan.rescoring.top, "student": plan.rescoring.shape.name}
 
 
 def _functions(settings: Mapping[str, Any]) -> list[str]:

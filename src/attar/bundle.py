@@ -33,7 +33,10 @@ from attar.errors import BundleError, OutputError
 from attar.files import write_atomically
 
 FORMAT = "attar"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest that is read
+#: From which version on a reader knows a part's role. A bundle says the least version that it
+#: needs; a role that may be overlooked, since answers stay the same without it, needs none.
+ROLES_SINCE = {"rescore": 2}
 MANIFEST, TOKENIZER, GOLDEN = "manifest.json", "tokenizer.json", "golden.jsonl"
 REPORT, CARD, MEASUREMENTS = "report.json", "card.md", "measurements.json"
 METADATA = (TOKENIZER, GOLDEN, REPORT, CARD, MEASUREMENTS)
@@ -116,7 +119,10 @@ def pack_bundle(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> byte
         if name not in names:
             raise BundleError(f"{name}: is neither a file of a part nor one of {METADATA}")
     full = dict(manifest)
-    full["format"], full["format_version"] = FORMAT, FORMAT_VERSION
+    full["format"] = FORMAT
+    full["format_version"] = max(
+        [1, *(ROLES_SINCE.get(part["role"], 1) for part in manifest.get("parts", ()))]
+    )
     full["files"] = {
         name: {"sha256": hashlib.sha256(files[name]).hexdigest(), "bytes": len(files[name])}
         for name in names
@@ -228,11 +234,11 @@ def _check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     version = value(manifest, "format_version", int)
     if version > FORMAT_VERSION:
         refuse(
-            f"format version {version} was made by a newer attar; this one reads "
+            f"format version {version} was made by a newer attar; this one reads up to "
             f"{FORMAT_VERSION}. Upgrade: pip install -U attar"
         )
-    if version != FORMAT_VERSION:
-        refuse(f"format version {version} is unknown; this attar reads {FORMAT_VERSION}")
+    if version < 1:
+        refuse(f"format version {version} is unknown; this attar reads 1 to {FORMAT_VERSION}")
     for key, kind in (("name", str), ("task", str), ("task_settings", dict), ("build", dict)):
         value(manifest, key, kind)
     texts(manifest, "capabilities")

@@ -20,6 +20,7 @@ from attar.registry import did_you_mean
 FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen", "contrastive")
 SUSPICIOUS_LABELS = ("auto", "keep", "drop", "relabel")
 PERSONAL_DATA = ("keep", "flag", "redact")
+MOST_RESCORED = 20  # documents of a query; `runtime.index.CANDIDATES`
 QUALITY_FILTERS = ("unlabeled", "all", "off")
 
 
@@ -71,6 +72,15 @@ class StudentSection:
 
 
 @dataclass(frozen=True, slots=True)
+class RescoreSection:
+    """Of the task rank: the encoder that learns to read query and document together, as
+    `[teacher] model` names one, and how many documents of a query it scores again."""
+
+    model: str = "embedded"
+    top: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """Hard limits of the shipped file.
 
@@ -109,6 +119,7 @@ class Recipe:
     name: str = "model"
     teacher: TeacherSection = TeacherSection()
     student: StudentSection = StudentSection()
+    rescore: RescoreSection | None = None
     budget: Budget = Budget()
     claims: tuple[ClaimSpec, ...] = ()
     folder: Path = field(default_factory=Path.cwd)
@@ -174,6 +185,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
         ),
         teacher=_teacher(_table(table, "teacher")),
         student=_student(_table(table, "student"), folder),
+        rescore=_rescore(table),
         budget=_budget(_table(table, "budget")),
         claims=_claims(table.get("claims", [])),
         folder=folder,
@@ -200,6 +212,25 @@ def _student(table: Mapping[str, Any], folder: Path) -> StudentSection:
     if keep and start is None:
         raise RecipeError("[student] keep_labels needs start: name the bundle whose labels stay")
     return StudentSection(start, keep)
+
+
+def _rescore(table: Mapping[str, Any]) -> RescoreSection | None:
+    """None where there is no such table; an empty one takes the defaults."""
+    if "rescore" not in table:
+        return None
+    section = _table(table, "rescore")
+    _known(section, RescoreSection, "[rescore]")
+    if table["task"] != "rank":
+        raise RecipeError(
+            f"[rescore] scores documents again, which the task {table['task']!r} does not rank; "
+            "take it out"
+        )
+    top = section.get("top", 10)
+    if not isinstance(top, int) or isinstance(top, bool) or not 2 <= top <= MOST_RESCORED:
+        raise RecipeError(
+            f"[rescore] top = {top!r}: expected a whole number from 2 to {MOST_RESCORED}"
+        )
+    return RescoreSection(_text(section, "model", "[rescore]") or "embedded", top)
 
 
 def _budget(table: Mapping[str, Any]) -> Budget:

@@ -17,11 +17,13 @@ from attar.passes import PASSES, Artifact, Context, Pass, apply_all, fingerprint
 from attar.passes.add_labels import AddLabels
 from attar.passes.distill import Distill
 from attar.passes.distill_layers import DistillLayers
+from attar.passes.distill_pairs import DistillPairs
 from attar.passes.distill_quantized import DistillQuantized
 from attar.passes.distill_vectors import DistillVectors
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.finetune import Finetune
+from attar.passes.finetune_pairs import FinetunePairs
 from attar.passes.finetune_vectors import FinetuneVectors
 from attar.passes.no_layers import NoLayers
 from attar.passes.prune import Prune
@@ -30,15 +32,18 @@ from attar.passes.sparsify import Sparsify
 from attar.passes.take_layers import TakeLayers
 from attar.passes.trim_vocabulary import TrimVocabulary
 from attar.plan.teacher import frozen_teacher
+from attar.teachers.pairs import ScoresPairs
 from attar.testing import check_pass
 from attar.train.models import Model
 from attar.train.start import start_model
 from attar.types import Document
+from tiny_vectors import reads_pairs
 
 STEPS: list[Pass] = [
     AddLabels(known=("cancel", "delivery", "refund", "oos")),
     Distill(epochs=2, learning_rate=1e-3, copies=1, representation_weight=0.1),
     DistillLayers(epochs=1, copies=1, relation_heads=2, attention_weight=0.1),
+    DistillPairs(epochs=1, made=4),
     DistillQuantized(epochs=1, learning_rate=1e-3, copies=1),
     DistillVectors(epochs=1, learning_rate=1e-3),
     ExportOnnx(),
@@ -49,6 +54,7 @@ STEPS: list[Pass] = [
     Finetune(method="frozen"),
     Finetune(method="contrastive", epochs=1),
     Finetune(method="frozen", balance=0.5),
+    FinetunePairs(epochs=1),
     FinetuneVectors(epochs=1),
     NoLayers(hidden=16),
     Prune(heads=1, feed_forward=24, hidden=24),
@@ -71,8 +77,15 @@ def test_every_pass_is_checked_below() -> None:
         assert PASSES.get(step.name) is type(step)
 
 
+@pytest.fixture
+def pairs_start(tmp_path: Path, tiny_encoder: Path) -> Artifact:
+    return reads_pairs(tmp_path / "pairs", tiny_encoder)
+
+
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.name}-{step.settings()}")
-def test_every_pass(step: Pass, tiny_start: Artifact, tiny_context: Context) -> None:
+def test_every_pass(
+    step: Pass, tiny_start: Artifact, pairs_start: Artifact, tiny_context: Context
+) -> None:
     source, context = tiny_start, tiny_context
     if "teacher" in step.reads:
         context = replace(context, teacher=frozen_teacher(source, context))
@@ -80,11 +93,15 @@ def test_every_pass(step: Pass, tiny_start: Artifact, tiny_context: Context) -> 
         rows = [replace(row, label="exchange") for row in context.dataset.train[:8]]
         dataset = replace(context.dataset, train=(*context.dataset.train, *rows))
         context = replace(context, dataset=dataset, columns=(*context.columns, "exchange"))
-    if isinstance(step, FinetuneVectors):
+    if isinstance(step, DistillPairs | FinetunePairs | FinetuneVectors):
         documents = (Document("a", "please cancel it"), Document("b", "where is my parcel"))
         rows = [replace(row, label="b") for row in context.dataset.train]
         dataset = replace(context.dataset, train=tuple(rows), documents=documents)
         context = replace(context, dataset=dataset)
+    if isinstance(step, DistillPairs | FinetunePairs):
+        assert context.teacher is not None
+        teacher = ScoresPairs(context.teacher, pairs_start.folder, "tiny pairs")
+        source, context = pairs_start, replace(context, teacher=teacher)
     if isinstance(step, Quantize):
         source = ExportOnnx().apply(source, context)
     check_pass(step, source, context)
@@ -183,7 +200,11 @@ def test_a_full_disk_names_the_pass_and_keeps_what_is_finished(
     assert made.folder.name.startswith("factorize-")
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.name}-{step.settings()}")
+#: Pairs are cut, and have no windows.
+WINDOWED = [step for step in STEPS if not step.name.endswith("_pairs")]
+
+
+@pytest.mark.parametrize("step", WINDOWED, ids=lambda step: f"{step.name}-{step.settings()}")
 def test_every_pass_takes_texts_of_several_windows(
     step: Pass, tiny_encoder: Path, tiny_context: Context, tmp_path: Path
 ) -> None:

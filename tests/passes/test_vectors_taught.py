@@ -149,3 +149,16 @@ def test_of_several_right_documents_any_is_right() -> None:
     nothing = torch.zeros(2, 4)
     assert float(loss(here, nothing, rows)) == pytest.approx(float(loss(there, nothing, rows)))
     assert float(loss(here, nothing, rows)) < float(loss(torch.eye(4)[[3, 2]], nothing, rows))
+
+
+def test_whole_documents_are_learned_where_asked(start: Artifact, taught: Context) -> None:
+    """Those that are added later the student reads itself."""
+
+    def cosine(passages: int) -> float:
+        student = TakeLayers(layers=(0,)).apply(start, taught)
+        step = DistillVectors(epochs=4, learning_rate=3e-3, sentences=0, passages=passages)
+        model = Model.load(step.apply(student, taught).folder)
+        read = [one.read for one in taught.dataset.documents]
+        return float((model.answer(read)[0] * documents_of(taught)).sum(1).mean())
+
+    assert cosine(100) > cosine(0)

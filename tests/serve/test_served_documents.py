@@ -19,7 +19,7 @@ from attar.serve.app import _check
 from attar.serve.settings import Capture, Fallback, Model, Settings
 from attar.tasks.summaries import reference_in
 from serve.documents_desk import SURE, UNSURE, ranking, summarizing
-from tiny_ranking import write_ranking_bundle
+from tiny_ranking import write_ranking_bundle, write_rescoring_bundle
 from tiny_summaries import write_summaries_bundle
 from upstream import completion
 
@@ -47,6 +47,19 @@ def test_documents_embeddings_and_reranking(serve, tmp_path: Path) -> None:
     results = client.post("/rerank", json=asked).json()["results"]
     assert results[0]["index"] == 2
     assert results[0]["relevance_score"] > results[1]["relevance_score"]
+
+
+def test_what_scores_documents_again_does_so_here(serve: Serve, tmp_path: Path) -> None:
+    faq = Model(str(write_rescoring_bundle(tmp_path / "faq.attar")))
+    client = serve(models={"faq": faq}).client
+    (answer,) = client.post("/v1/predict/faq", json={"texts": ["parcel cancel parcel"]}).json()[
+        "answers"
+    ]
+    assert answer["documents"][0]["id"] == "how-to-cancel"
+    asked = {"query": "the parcel", "documents": ["parcel", "parcel cancel", "weather"]}
+    results = client.post("/rerank", json=asked).json()["results"]
+    assert [one["index"] for one in results] == [1, 0, 2]
+    assert all(0 <= one["relevance_score"] <= 1 for one in results)
 
 
 def test_a_large_model_stands_in_where_no_document_answers(

@@ -117,7 +117,14 @@ def _purpose(report: Report) -> Blocks:
         return [f"Marks spans of a text: {spans}.{of_text}"]
     if report.get("task") == "rank":
         count = report.get("documents") or 0
-        return [f"Finds, of {count:,} documents that the file holds, those that answer a query."]
+        finds = f"Finds, of {count:,} documents that the file holds, those that answer a query."
+        if again := report.get("rescore"):
+            top, student = again.get("top"), escaped(str(again.get("student")))
+            finds += (
+                f" A second model ({student}) reads the query with each of the best {top} and "
+                "scores them again."
+            )
+        return [finds]
     if report.get("task") == "summarize":
         sections = ", ".join(map(escaped, report.get("sections") or ()))
         apart = f", apart for the sections {sections}" if "," in sections else ""

@@ -107,6 +107,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         rows.append((figure.title, written(figure, mine), written(figure, theirs)))
     lines += _columns(rows)
     lines.append(f"measured on {report['certify_rows']:,} rows that nothing was chosen on")
+    if again := report.get("rescore"):
+        lines.append(f"a second model ({again['student']}) scores the best {again['top']} again")
     lines.append("")
     rows = [("budget", "limit", "measured")]
     for name, (label, unit) in _BUDGET.items():

@@ -3,7 +3,8 @@
 For the task rank. The documents of the index are read by the teacher (`document_vectors`), so
 what the student must learn is to read queries into the teacher's space: it learns from train
 queries, from queries made of their beginnings and the documents' words, from sentences of the
-documents, and from other unlabeled texts. The loss of a text is one minus the cosine to the
+documents, and from other unlabeled texts; from some whole documents, too, because those that are
+added later it reads itself. The loss of a text is one minus the cosine to the
 teacher's vector, plus two divergences: of how near it is to the others of its batch (relational
 distillation, Park et al. 2019), and of how near it is to the documents, which is the ranking
 itself (Tang & Wang 2018). Gold documents are not looked at: rows of train stay fresh.
@@ -30,7 +31,7 @@ from attar.train.fake_quantization import rounding
 from attar.train.heads.rank import SHARP, RankHead
 from attar.train.loop import TrainSettings, train
 from attar.train.models import Model
-from attar.types import Document
+from attar.types import Document, Item
 
 SHORTEST, LONGEST = 15, 160  # characters of a sentence to learn from
 ANCHORS = 4_096  # documents, at most, that a text's ranking is learned of
@@ -39,8 +40,9 @@ ANCHORS = 4_096  # documents, at most, that a text's ranking is learned of
 @dataclass(frozen=True, slots=True)
 class DistillVectors(Pass):
     """epochs: over all texts. sentences, made: how many to learn from at most, of the documents'
-    sentences and of queries made from them. weight_bits, embedding_bits: of the grid to train on,
-    as `Quantize` will be set; None trains on the weights as they are."""
+    sentences and of queries made from them; passages: of whole documents. weight_bits,
+    embedding_bits: of the grid to train on, as `Quantize` will be set; None trains on the weights
+    as they are."""
 
     name: ClassVar[str] = "distill_vectors"
     reads: ClassVar[tuple[str, ...]] = ("data", "teacher", "seed")
@@ -50,6 +52,7 @@ class DistillVectors(Pass):
     batch_size: int = 32
     sentences: int = 1_000
     made: int = 4_000
+    passages: int = 0
     ranking_weight: float = 1.0
     weight_bits: int | None = None
     embedding_bits: int | None = None
@@ -64,6 +67,10 @@ class DistillVectors(Pass):
         anchors = document_vectors(context)
         if anchors is None:
             anchors = np.zeros((0, model.columns), np.float32)
+        read = [document.read for document in context.dataset.documents]
+        whole = spread([*range(len(read))], self.passages)
+        if whole:
+            vectors.append(anchors[whole])
         grid = (
             rounding(model, self.weight_bits, self.embedding_bits or self.weight_bits)
             if self.weight_bits is not None
@@ -72,7 +79,7 @@ class DistillVectors(Pass):
         with grid:
             train(
                 model,
-                model.tokens([*sentences, *queries]),
+                model.tokens([*sentences, *queries, *(read[i] for i in whole)]),
                 _Objective(np.concatenate(vectors), anchors, self.ranking_weight),
                 TrainSettings(
                     epochs=self.epochs,
@@ -121,11 +128,11 @@ def sentences_to_learn(documents: Sequence[Document]) -> list[str]:
     return [*found]
 
 
-def spread(texts: list[str], most: int) -> list[str]:
+def spread(items: list[Item], most: int) -> list[Item]:
     """At most so many of them, evenly spread."""
-    if len(texts) <= most:
-        return texts
-    return [texts[i * len(texts) // most] for i in range(most)]
+    if len(items) <= most:
+        return items
+    return [items[i * len(items) // most] for i in range(most)]
 
 
 class _Objective:

@@ -26,6 +26,7 @@ from attar.plan.few import few_passes, student_start
 from attar.plan.infeasible import infeasible
 from attar.plan.pairs import make_vector_teacher
 from attar.plan.prepare import Prepared, prepare
+from attar.plan.rescoring import Rescoring, rescoring_of, room_for_second
 from attar.plan.search import (
     FEW,
     Candidate,
@@ -72,6 +73,7 @@ class Plan:
     budget: Budget
     candidates: tuple[Candidate, ...]
     values: Mapping[str, Derived]
+    rescoring: Rescoring | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -109,6 +111,11 @@ def make_plan(
     best = _best(_fitting(candidates, base.context.columns, budget))
     if best is None:
         raise infeasible(budget, base)
+    rescoring = None
+    if recipe.rescore is not None:
+        small = _with_room(base, budget, minutes, candidates)
+        rescoring = rescoring_of(recipe, base, budget, small, best, values)
+        best = small if rescoring is not None and small is not None else best
     values["student"] = Derived(best.name, _why(best, candidates))
     context.progress.say(f"chosen: {best.name}; select joins train")
     if context.task.gold_kind == "document":
@@ -123,10 +130,30 @@ def make_plan(
             values[f"{step.name}.{name}"] = Derived(value, step.reasons.get(name, "the default"))
     joined = replace(base.context, teacher=teacher)
     silent = replace(base.trials, progress=Silent())
-    _, draft = trial(best.shape, base.trimmed, silent, best.trial, base.from_labels)
+    if rescoring is not None:
+        draft, trials = rescoring.trial, rescoring.context
+    else:
+        _, draft = trial(best.shape, base.trimmed, silent, best.trial, base.from_labels)
+        trials = base.trials
     return Plan(
-        start, passes, joined, draft, base.trials, teacher, budget, tuple(candidates), values
+        start, passes, joined, draft, trials, teacher, budget, tuple(candidates), values, rescoring
     )
+
+
+def _with_room(
+    base: Prepared, budget: Budget, minutes: float | None, candidates: list[Candidate]
+) -> Candidate | None:
+    """The best first stage that leaves room for a second model; None where none fits. New
+    candidates are added to the list."""
+    left = room_for_second(base, budget)
+    shapes = base.within(_shapes(base, budget, left), minutes, {})
+    tried = {candidate.shape for candidate in candidates}
+    candidates += successive_halving(
+        [shape for shape in shapes if shape not in tried],
+        base.trimmed, base.trials, behind_the_best,
+    )  # fmt: skip
+    within = [one for one in candidates if one.shape in shapes]
+    return _best(_fitting(within, base.context.columns, budget, left))
 
 
 def _student(
@@ -203,13 +230,15 @@ def _budget(recipe: Recipe, values: MutableMapping[str, Derived]) -> Budget:
     return replace(recipe.budget, size_mb=DEFAULT_SIZE_MB)
 
 
-def _shapes(base: Prepared, budget: Budget) -> list[Shape | None]:
-    """Shapes to try; None keeps the start's own, which has no layers to take from."""
+def _shapes(base: Prepared, budget: Budget, left: float = 0.0) -> list[Shape | None]:
+    """Shapes to try; None keeps the start's own, which has no layers to take from. left: bytes
+    of the budget that are for something else."""
     if base.source is None:
         return [None]
     assert budget.size_mb is not None
     source, columns = base.source, len(base.context.columns)
-    limit = budget.size_mb * 1e6 - _functions_bytes(base.context) - documents_bytes(base.context)
+    beside = _functions_bytes(base.context) + documents_bytes(base.context) + left
+    limit = budget.size_mb * 1e6 - beside
     fitting = vector_shapes if base.context.task.gold_kind == "document" else fitting_shapes
     shapes = fitting(source, base.pieces, columns, limit)
     if budget.latency_ms is not None:
@@ -241,11 +270,11 @@ def _until_one_fits(
 
 
 def _fitting(
-    candidates: Sequence[Candidate], columns: Sequence[str], budget: Budget
+    candidates: Sequence[Candidate], columns: Sequence[str], budget: Budget, left: float = 0.0
 ) -> list[Candidate]:
-    """Those whose draft leaves the report and the examples room in the budget."""
+    """Those whose draft leaves the report and the examples room in the budget, and `left`."""
     assert budget.size_mb is not None
-    limit = budget.size_mb * 1e6 - reports_bytes(len(columns))
+    limit = budget.size_mb * 1e6 - reports_bytes(len(columns)) - left
     return [c for c in candidates if c.size_bytes <= limit]
 
 

@@ -6,7 +6,7 @@ comes from the finished model on calibrate. See `evaluate.handover` for the meth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from attar.evaluate.handover import (
 )
 from attar.passes import Artifact, Context
 from attar.passes.distill_vectors import document_vectors
-from attar.passes.draft import write_draft
+from attar.passes.draft import SecondModel, write_draft
+from attar.plan.rescoring import fresh_rows
 from attar.recipe import ClaimSpec
 from attar.runtime.distance import NearestLabel, write_distance
 from attar.runtime.predictor import Predictor
@@ -68,16 +69,20 @@ def draft_with_threshold(
     trial_context: Context,
     claims: Sequence[ClaimSpec],
     limit_bytes: float,
+    second: SecondModel | None = None,
 ) -> tuple[Bundle, HandOver]:
     """Write the draft of `model` to `path`.
 
     trial: the chosen shape's, trained on `trial_context`'s train, so that its select rows
-    are fresh. context: the finished model's, whose calibrate rows are.
+    are fresh. context: the finished model's, whose calibrate rows are. second: what scores
+    documents again; then the trial has one, too.
     """
     plain = context.task.settings(context.columns, context.out_of_scope)
-    read = (context.dataset.documents, document_vectors(context))
+    if second is not None:  # which documents it reads was fixed before
+        plain |= {"hybrid": trial.manifest["task_settings"]["hybrid"], "rescore": second.settings()}
+    read = (context.dataset.documents, document_vectors(context), second)
     draft = write_draft(path, model, context.task, plain, name, None, *read)
-    design = _design(draft, trial, context, trial_context, claims, limit_bytes)
+    design = _design(draft, trial, context, trial_context, claims, limit_bytes, plain)
     chosen = {"temperature": design.temperature, "acceptance": design.acceptance}
     predictor = Predictor(draft)
     nearest = _fit(predictor, context) if design.acceptance == "distance" else None
@@ -115,8 +120,9 @@ def _design(
     trial_context: Context,
     claims: Sequence[ClaimSpec],
     limit_bytes: float,
+    settings: Mapping[str, Any],
 ) -> Design:
-    rows = design_rows(trial_context)
+    rows = design_rows(trial_context, rescored="rescore" in settings)
     predictor = Predictor(trial)
     outputs = predictor.outputs([row.text for row in rows])
     kinds = ["label" if about_labels(claims) else "probability"]
@@ -129,16 +135,18 @@ def _design(
         if draft.size_bytes + bytes_needed + reports <= limit_bytes:
             kinds.append("distance")
             outputs = _with_distance(outputs, nearest)
-    settings = context.task.settings(context.columns, context.out_of_scope)
     asked = len(context.dataset.calibrate)
     return design_handover(context.task, outputs, rows, settings, kinds, claims, asked)
 
 
-def design_rows(context: Context) -> list[Row]:
+def design_rows(context: Context, rescored: bool = False) -> list[Row]:
     """What handing over is designed on: select, one row of each group. Where documents are
-    ranked, all of select, and train too where no label of it is learned from."""
+    ranked, all of select, and train too where no label of it is learned from. rescored: what
+    scores documents again has learned from train."""
     if context.task.gold_kind != "document":
         return _independent(context.dataset.select)
+    if rescored:
+        return fresh_rows(context.dataset.select)
     rows = list(context.dataset.select)
     if not isinstance(context.teacher, KnowsDocuments):
         rows = [*context.dataset.train, *rows]

@@ -88,8 +88,8 @@ def tuned_teacher(start: Artifact, context: Context) -> KnowsDocuments:
 
 def halved(dataset: Dataset) -> Dataset:
     """Half of train, by groups where rows have them, and the other half with select."""
-    kept = [row for row in dataset.train if _half(row)]
-    fresh = [row for row in dataset.train if not _half(row)]
+    kept = [row for row in dataset.train if in_half(row)]
+    fresh = [row for row in dataset.train if not in_half(row)]
     return replace(
         dataset,
         train=tuple(kept),
@@ -98,7 +98,8 @@ def halved(dataset: Dataset) -> Dataset:
     )
 
 
-def _half(row: Row) -> bool:
+def in_half(row: Row) -> bool:
+    """Whether a row is in the one half: with all of its group."""
     key = row.text if row.group is None else row.group
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[0] < 128
 

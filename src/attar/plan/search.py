@@ -26,7 +26,7 @@ from attar.metrics import surely_better
 from attar.passes import Artifact, Context, Pass, apply_all
 from attar.passes.distill import Distill
 from attar.passes.distill_vectors import document_vectors
-from attar.passes.draft import write_draft
+from attar.passes.draft import SecondModel, write_draft
 from attar.passes.export_onnx import ExportOnnx
 from attar.passes.factorize import Factorize
 from attar.passes.no_layers import NoLayers
@@ -324,13 +324,25 @@ def trial(
     from_labels: bool = False,
 ) -> tuple[Artifact, Bundle]:
     """The student of this shape after a trial: as a torch model, and as a draft."""
+    trained, exported = trial_model(shape, start, context, part, from_labels)
+    return trained, draft_of(exported, context)
+
+
+def trial_model(
+    shape: Shape | None,
+    start: Artifact,
+    context: Context,
+    part: float = TRIAL,
+    from_labels: bool = False,
+) -> tuple[Artifact, Artifact]:
+    """The same, the second exported and quantized but not in a bundle."""
     if context.task.gold_kind == "document":
         steps = vector_passes(shape, source_of(start)[0], context, part)
     else:
         steps = student_passes(shape, examples_in(context), part, from_labels)
     *training, export, quantize = steps
     trained = apply_all(training, start, context)
-    return trained, draft_of(apply_all([export, quantize], trained, context), context)
+    return trained, apply_all([export, quantize], trained, context)
 
 
 def labels_suffice(source: Source | None, start: Artifact, context: Context) -> Derived:
@@ -353,9 +365,15 @@ def labels_suffice(source: Source | None, start: Artifact, context: Context) -> 
     return Derived(helps, f"{PROBE.name}: {shares}; {'beyond' if helps else 'not beyond'} chance")
 
 
-def draft_of(exported: Artifact, context: Context) -> Bundle:
-    """A bundle of the artifact as it is, with no threshold."""
-    settings = context.task.settings(context.columns, context.out_of_scope)
+def draft_of(
+    exported: Artifact,
+    context: Context,
+    fixed: Mapping[str, Any] | None = None,
+    second: SecondModel | None = None,
+) -> Bundle:
+    """A bundle of the artifact as it is, with no threshold. fixed: settings of the task that are
+    known already. second: what scores documents again."""
+    settings = context.task.settings(context.columns, context.out_of_scope) | dict(fixed or {})
     return write_draft(
         context.cache / "candidate.attar",
         exported,
@@ -364,6 +382,7 @@ def draft_of(exported: Artifact, context: Context) -> Bundle:
         "candidate",
         documents=context.dataset.documents,
         vectors=document_vectors(context),
+        second=second,
     )
 
 

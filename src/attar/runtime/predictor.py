@@ -14,17 +14,20 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from attar.bundle import TOKENIZER, Bundle, read_bundle
+from attar.bundle import Bundle, read_bundle
 from attar.errors import BundleError, DataError, RecipeError
 from attar.predictions import Prediction
-from attar.runtime.distance import ENGINE, NearestLabel, read_distance
-from attar.runtime.engines import ENGINES, Engine
-from attar.runtime.index import DocumentIndex, read_index
-from attar.runtime.nearest import ENGINES as SEARCHES
+from attar.runtime.parts import (
+    load_distance,
+    load_engine,
+    load_index,
+    load_rescorer,
+    load_tokenizer,
+)
 from attar.runtime.readers import MAX_CHARACTERS, READERS, Ids, QueryReader, TextReader
-from attar.runtime.windows import set_windows, windows_in
+from attar.runtime.rescore import Rescorer
+from attar.runtime.windows import windows_in
 from attar.tasks import TASKS
 from attar.types import Document, Outputs, Progress, Silent
 
@@ -66,15 +69,16 @@ class Predictor:
             shape = self.manifest["input"]
             pad, size = int(shape["pad_id"]), int(shape["max_length"])
             most, overlap = windows_in(shape)
-            tokenizer = _load_tokenizer(bundle, size, most, overlap)
-            self._engine = _load_engine(bundle, threads)
+            tokenizer = load_tokenizer(bundle, size, most, overlap)
+            self._engine = load_engine(bundle, threads)
             if only_exact and self._engine.mixes_rows:
                 self._batch_tokens = 1
-            self._distance = _load_distance(bundle, len(self.labels))
+            self._distance = load_distance(bundle, len(self.labels))
             given = (tokenizer, self._engine, pad, size, most)
             self._reader: TextReader
             if self._task.gold_kind == "document":
-                self._reader = QueryReader(_load_index(bundle), *given)
+                rescorer = load_rescorer(bundle, threads)
+                self._reader = QueryReader(load_index(bundle), rescorer, *given)
             else:
                 self._reader = READERS[self._task.reads](*given)
             # A first run finds outputs of the wrong shape now and not in the middle of a job.
@@ -101,6 +105,11 @@ class Predictor:
         """Those that a model which ranks documents knows; empty for other tasks."""
         reader = self._reader
         return reader.index.documents if isinstance(reader, QueryReader) else ()
+
+    @property
+    def rescorer(self) -> Rescorer | None:
+        """What scores the best documents again, if anything does."""
+        return self._reader.rescorer if isinstance(self._reader, QueryReader) else None
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -272,46 +281,3 @@ def _check(text: object, what: str) -> None:
         raise DataError(
             f"{what} has {len(text)} characters; at most {MAX_CHARACTERS} are taken. Split it."
         )
-
-
-def _load_tokenizer(bundle: Bundle, max_length: int, most: int, overlap: int) -> Tokenizer:
-    content = bundle.read(TOKENIZER)
-    try:
-        tokenizer = Tokenizer.from_buffer(content)
-        set_windows(tokenizer, max_length, most, overlap)
-        tokenizer.encode("a " * max_length)  # more than a window holds
-    except BaseException as error:  # a panic of the Rust library is no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
-            raise
-        raise BundleError(f"{TOKENIZER} cannot be used: {error}") from None
-    return tokenizer
-
-
-def _load_distance(bundle: Bundle, labels: int) -> NearestLabel | None:
-    parts = [part for part in bundle.manifest["parts"] if part["role"] == "distance"]
-    if not parts:
-        return None
-    if len(parts) > 1 or parts[0]["engine"] != ENGINE or len(parts[0]["files"]) != 1:
-        raise BundleError(f"its part of the role 'distance' is not one file for {ENGINE}")
-    return read_distance(bundle.read(parts[0]["files"][0]), labels)
-
-
-def _load_index(bundle: Bundle) -> DocumentIndex:
-    parts = [part for part in bundle.manifest["parts"] if part["role"] == "index"]
-    if len(parts) != 1 or parts[0]["engine"] not in SEARCHES:
-        raise BundleError(
-            f"a model that ranks needs one part of the role 'index' for {' or '.join(SEARCHES)}"
-        )
-    settings = bundle.manifest["task_settings"]
-    files = {name: bundle.read(name) for name in parts[0]["files"]}
-    words = settings["hybrid"] != 0
-    return read_index(files, settings["dimensions"], words, parts[0]["engine"])[0]
-
-
-def _load_engine(bundle: Bundle, threads: int) -> Engine:
-    parts = [part for part in bundle.manifest["parts"] if part["role"] == "model"]
-    if len(parts) != 1:
-        raise BundleError(f"has {len(parts)} parts of the role 'model', not one")
-    engine = ENGINES.get(parts[0]["engine"])()
-    engine.load({name: bundle.read(name) for name in parts[0]["files"]}, threads)
-    return engine

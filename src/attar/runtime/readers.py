@@ -19,6 +19,7 @@ from attar.runtime.index import DocumentIndex
 from attar.runtime.nearest import unit
 from attar.runtime.passages import with_passage
 from attar.runtime.reading import of_sentences, of_words, widened
+from attar.runtime.rescore import Rescorer
 from attar.runtime.windows import cut, joined, joined_offsets, pooled
 from attar.tasks.sentences import SentenceIds, with_words
 from attar.tasks.words import Ids as WordIds
@@ -183,11 +184,11 @@ class SentenceReader(TextReader):
 
 class QueryReader(TextReader):
     """Queries: the engine's `logits` are vectors, which the index turns into `documents` and
-    their `scores`."""
+    their scores; the rescorer, if there is one, adds second scores of the best."""
 
-    def __init__(self, index: DocumentIndex, *others: Any) -> None:
+    def __init__(self, index: DocumentIndex, rescorer: Rescorer | None, *others: Any) -> None:
         super().__init__(*others)
-        self.index = index
+        self.index, self.rescorer = index, rescorer
 
     def encode(self, text: str) -> Ids:
         return Query.of(super().encode(text), text[: self._characters])
@@ -200,7 +201,10 @@ class QueryReader(TextReader):
         texts = [row.text for row in rows if isinstance(row, Query)]
         if len(texts) < len(rows):
             return {**outputs, "embedding": unit(outputs["logits"])}
-        return {**outputs, **self.index(outputs["logits"], texts)}
+        found = self.index(outputs["logits"], texts)
+        if self.rescorer is not None:
+            found = self.rescorer(found, texts)
+        return {**outputs, **found}
 
     def shown(self, answers: list[Prediction], rows: Sequence[Ids]) -> list[Prediction]:
         return [

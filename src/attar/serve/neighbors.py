@@ -2,11 +2,12 @@
 Inference has them, `/classify` as vLLM, `/rerank` also as Cohere and Jina.
 
 Those servers hold one model, so `model` may be left out: the first that can is asked.
-Without a ranking model, `/rerank` orders by the cosine of embeddings.
+`/rerank` orders by the cosine of embeddings; a model that scores documents again does so here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -190,9 +191,13 @@ async def rerank(service: Service, request: Request, body: RerankRequest) -> Any
             request, service.embed(served, [body.query, *texts], asked(service, request))
         )
     )
-    cosine = rows[1:] @ rows[0]
+    near = rows[1:] @ rows[0]
+    if (rescorer := served.predictor.rescorer) is not None:
+        near = await service.departures.unless_gone(
+            request, asyncio.to_thread(rescorer.similarities, body.query, texts, near)
+        )
     # From 0 to 1, as a relevance is everywhere else.
-    scores = np.clip((1 + cosine) / 2, 0, 1)
+    scores = np.clip((1 + near) / 2, 0, 1)
     order = np.argsort(-scores, kind="stable")[: body.top_n]
     if body.texts is not None:
         return [

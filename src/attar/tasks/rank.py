@@ -2,9 +2,9 @@
 
 The model's columns are the dimensions of a vector of length 1, of queries and documents
 alike; the index of a bundle (`runtime.index`) turns a query's into candidates with their
-cosines and their BM25 scores. How the two are weighed, and how likely the best document is
-the right one, is fixed by `tuned`: a logistic of its similarity and its lead over the next
-(Platt 1999).
+cosines and their BM25 scores, and a second model may have scored the best of them again
+(`runtime.rescore`). How these are weighed, and how likely the best document is the right one, is
+fixed by `tuned`; `tasks.ordering` says how.
 
 An answer's label is the id of a document, a row's that of the right one or the name of several
 (`tasks.right_documents`); a row with the out-of-scope label is a query that no document answers.
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from attar.errors import BundleError, DataError
 from attar.evidence import Difference, Evidence, Proportion, Ratio, Separation
-from attar.metrics import auroc, sigmoid
+from attar.metrics import auroc
 from attar.predictions import Prediction, RankedDocument, Ranking
+from attar.recipe import MOST_RESCORED
 from attar.tasks.hits import Hits, discounted, first_places, hits_of, reciprocal
+from attar.tasks.ordering import RESCORED, features, fitted_logistic, likelihood, ranked
 from attar.tasks.right_documents import documents_in
 from attar.tasks.shared import HAND_OVER_FIGURES, check_scores, groups_of, is_number
 from attar.types import Figure, GoldKind, Outputs, Reads, Row, Task
@@ -33,7 +35,9 @@ SHOWN = 10  # documents of an answer; figures "at 10" look at all of them
 UNTUNED = (10.0, 10.0, -5.0)  # slopes of similarity and lead, and the constant
 HYBRID_WEIGHTS = tuple(step / 10 for step in range(10))
 WORTH_IT = 0.005  # of the mean reciprocal rank: words cost time where a bundle is opened
-RIDGE = 1.0  # of the logistic, on features of unit variance
+#: Similarity that a document loses for each step that its second score is behind the best.
+RESCORE_WEIGHTS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5)
+MOST_PAIR_TOKENS = 4_096
 Floats = NDArray[np.float64]
 
 
@@ -117,41 +121,52 @@ class Rank:
             raise BundleError("manifest.json: task_settings.dimensions: expected a whole number")
         if weight is not None and not (is_number(weight) and 0 <= weight <= 1):
             raise BundleError("manifest.json: task_settings.hybrid: expected 0 to 1 or null")
+        again = settings.get("rescore")
+        if again is not None:
+            _check_rescoring(again)
         numbers = isinstance(logistic, list) and all(map(is_number, logistic))
-        if not numbers or len(logistic) != len(UNTUNED):
-            raise BundleError("manifest.json: task_settings.logistic: expected three numbers")
+        if not numbers or len(logistic) not in (len(UNTUNED), len(UNTUNED) + (again is not None)):
+            raise BundleError(
+                "manifest.json: task_settings.logistic: expected three numbers, or four where "
+                "documents are scored again"
+            )
 
     def tuned(
         self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The weight of words with the best mean reciprocal rank, 0 unless another is better by
-        WORTH_IT; and the logistic that fits how often the best document is right."""
+        WORTH_IT; and the logistic that fits how often the best document is right. Where second
+        scores are among the outputs, the weight of words was fixed before, since it says which
+        documents have one; then the weight of these scores is fixed likewise."""
         if not rows:
-            return {"hybrid": 0.0}
+            return {"hybrid": settings["hybrid"] or 0.0}
         right_ones = _right_ones(rows, settings["out_of_scope"])
-        inside = np.array([bool(ids) for ids in right_ones], bool)
-        figures = {}
-        for weight in HYBRID_WEIGHTS:
-            ranked, _ = _ranked(outputs, {**settings, "hybrid": weight})
-            places = first_places(hits_of(_ids(ranked), right_ones, SHOWN))
-            figures[weight] = float(reciprocal(places[inside]).mean())
-        best = max(HYBRID_WEIGHTS, key=lambda w: figures[w] - WORTH_IT * (w > 0))
-        ranked, similarity = _ranked(outputs, {**settings, "hybrid": best})
-        right = hits_of(_ids(ranked), right_ones, 1)[:, 0]
-        fitted = _logistic(_features(similarity), right) * settings["temperature"]
-        return {"hybrid": best, "logistic": [round(float(x), 6) for x in fitted]}
+        if RESCORED in outputs:
+            again = {**settings["rescore"]}
+            tried = [{**settings, "rescore": {**again, "weight": w}} for w in RESCORE_WEIGHTS]
+            again["weight"] = RESCORE_WEIGHTS[_best(outputs, tried, right_ones)]
+            found: dict[str, Any] = {"hybrid": settings["hybrid"], "rescore": again}
+        else:
+            tried = [{**settings, "hybrid": weight} for weight in HYBRID_WEIGHTS]
+            found = {"hybrid": HYBRID_WEIGHTS[_best(outputs, tried, right_ones)]}
+        order = ranked(outputs, {**settings, **found})
+        right = hits_of(_ids(order.documents), right_ones, 1)[:, 0]
+        fitted = fitted_logistic(features(order), right) * settings["temperature"]
+        return {**found, "logistic": [round(float(x), 6) for x in fitted]}
 
     def beside(self, texts: Sequence[str]) -> Outputs:
         return {}
 
     def decode(self, outputs: Outputs, manifest: Mapping[str, Any]) -> list[Prediction]:
         """Answers from `documents`, `cosine` and `words`, (batch, candidates) each, as
-        `runtime.index` gives them."""
+        `runtime.index` gives them, and `rescored` as `runtime.rescore` does."""
         settings = manifest["task_settings"]
-        ranked, similarity = _ranked(outputs, settings)
-        scores = _scores(similarity, settings).tolist()
+        order = ranked(outputs, settings)
+        scores = likelihood(order, settings).tolist()
         answers: list[Prediction] = []
-        for documents, near, score in zip(ranked, similarity.tolist(), scores, strict=True):
+        for documents, near, score in zip(
+            order.documents, order.similarity.tolist(), scores, strict=True
+        ):
             found = tuple(
                 RankedDocument(document.id, value, document.text, document.title)
                 for document, value in zip(documents[:SHOWN], near[:SHOWN], strict=True)
@@ -171,7 +186,7 @@ class Rank:
     def acceptance(self, outputs: Outputs, manifest: Mapping[str, Any]) -> Floats:
         """How likely the best document is the right one."""
         settings = manifest["task_settings"]
-        return _scores(_ranked(outputs, settings)[1], settings)
+        return likelihood(ranked(outputs, settings), settings)
 
     def log_loss(self, outputs: Outputs, rows: Sequence[Row], settings: Mapping[str, Any]) -> float:
         """NaN: `tuned` fits the score's slope itself, which leaves no temperature to fit."""
@@ -273,73 +288,34 @@ def dimensions(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-def _ranked(outputs: Outputs, settings: Mapping[str, Any]) -> tuple[NDArray[np.object_], Floats]:
-    """Candidates (batch, candidates), best first, and their similarities; -inf of none."""
-    parts = [outputs.get(name) for name in ("documents", "cosine", "words")]
-    documents, cosine, words = parts
-    if documents is None or cosine is None or words is None:
-        raise BundleError("no index gives documents. The bundle was put together wrongly.")
-    if documents.ndim != 2 or not documents.shape == cosine.shape == words.shape:
-        raise BundleError("the index gives documents and scores of different shapes")
-    weight = settings["hybrid"] or 0.0
-    similarity = (1 - weight) * cosine.astype(np.float64) + weight * words
-    similarity = np.where(np.isnan(similarity), -np.inf, similarity)
-    order = np.argsort(-similarity, axis=1, kind="stable")
-    return (
-        np.take_along_axis(documents, order, axis=1),
-        np.take_along_axis(similarity, order, axis=1),
-    )
+def _best(
+    outputs: Outputs, tried: Sequence[Mapping[str, Any]], right_ones: Sequence[Sequence[str]]
+) -> int:
+    """Which settings rank best by the mean reciprocal rank: the first, unless another is better
+    by WORTH_IT."""
+    inside = np.array([bool(ids) for ids in right_ones], bool)
+    figures = []
+    for settings in tried:
+        places = first_places(hits_of(_ids(ranked(outputs, settings).documents), right_ones, SHOWN))
+        figures.append(float(reciprocal(places[inside]).mean()))
+    return max(range(len(tried)), key=lambda i: figures[i] - WORTH_IT * (i > 0))
 
 
-def _features(similarity: Floats) -> Floats:
-    """Similarity of the best and its lead over the next, (batch, 2), from ranked similarities;
-    what is missing counts as 0."""
-    first_two = np.zeros((len(similarity), 2))
-    known = similarity[:, :2]
-    first_two[:, : known.shape[1]] = np.where(np.isfinite(known), known, 0.0)
-    return np.stack([first_two[:, 0], first_two[:, 0] - first_two[:, 1]], axis=1)
-
-
-def _scores(similarity: Floats, settings: Mapping[str, Any]) -> Floats:
-    slopes = np.array(settings["logistic"], np.float64)
-    return sigmoid((_features(similarity) @ slopes[:2] + slopes[2]) / settings["temperature"])
-
-
-def _logistic(features: Floats, right: NDArray[np.bool_]) -> Floats:
-    """Slopes and constant. Targets are pulled toward each other as Platt (1999) has it, so that a
-    clean sample does not make the slope endless. A slope that would fall is 0 instead: what is
-    nearer is never less sure, whatever a few rows say."""
-    hits = int(right.sum())
-    target = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
-    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-    scaled, kept = (features - mean) / scale, [0, 1]
-    while True:
-        fitted = _fitted(scaled[:, kept], target)
-        rising = [column for column, slope in zip(kept, fitted, strict=False) if slope >= 0]
-        if rising == kept:
-            break
-        kept = rising
-    slopes = np.zeros(2)
-    slopes[kept] = fitted[:-1]
-    slopes /= scale
-    return np.array([*slopes, fitted[-1] - slopes @ mean])
-
-
-def _fitted(features: Floats, target: Floats) -> Floats:
-    """Slopes and constant of a logistic regression with a ridge on the slopes, by Newton's
-    method."""
-    held = np.column_stack([features, np.ones(len(features))])
-    ridge = np.diag([*[RIDGE] * features.shape[1], 1e-6])
-    found = np.zeros(held.shape[1])
-    for _ in range(50):
-        p = sigmoid(held @ found)
-        slope = held.T @ (p - target) + ridge @ found
-        curve = (held * (p * (1 - p))[:, None]).T @ held + ridge
-        step = np.linalg.solve(curve, slope)
-        found -= np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    return found
+def _check_rescoring(settings: Any) -> None:
+    """Raise BundleError where documents cannot be scored again as the manifest says."""
+    known = {"max_length", "pad_id", "top", "weight"}
+    if not isinstance(settings, Mapping) or {*settings} != known:
+        raise BundleError(
+            f"manifest.json: task_settings.rescore: expected {', '.join(sorted(known))}"
+        )
+    limits = {"max_length": (8, MOST_PAIR_TOKENS), "pad_id": (0, 2**31), "top": (2, MOST_RESCORED)}
+    for key, (least, most) in limits.items():
+        if type(settings[key]) is not int or not least <= settings[key] <= most:
+            raise BundleError(
+                f"manifest.json: task_settings.rescore.{key}: expected {least} to {most}"
+            )
+    if not is_number(settings["weight"]) or settings["weight"] < 0:
+        raise BundleError("manifest.json: task_settings.rescore.weight: expected 0 or more")
 
 
 def _ids(ranked: NDArray[np.object_]) -> list[list[str | None]]:

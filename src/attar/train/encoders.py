@@ -108,6 +108,10 @@ class TransformerEncoder(nn.Module):
         return int(self.encoder.get_input_embeddings().weight.shape[0])
 
     @property
+    def _has_types(self) -> bool:
+        return int(getattr(self.encoder.config, "type_vocab_size", 0) or 0) > 1
+
+    @property
     def positions(self) -> int:
         """The longest text, in tokens, that the encoder takes."""
         table = _position_table(self.encoder)
@@ -116,8 +120,12 @@ class TransformerEncoder(nn.Module):
         offset = 0 if table.padding_idx is None else table.padding_idx + 1
         return int(table.weight.shape[0]) - offset
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, types: Tensor | None = None
+    ) -> Tensor:
+        """types: of tokens, 0 or 1, (batch, time); encoders without token types ignore them."""
+        given = {"token_type_ids": types} if types is not None and self._has_types else {}
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **given)
         hidden: Tensor = output.last_hidden_state  # (batch, time, hidden)
         return hidden
 
@@ -250,7 +258,10 @@ class ConvolutionEncoder(nn.Module):
     def vocabulary(self) -> int:
         return self.embedding.num_embeddings
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, types: Tensor | None = None
+    ) -> Tensor:
+        """types: ignored."""
         mask = attention_mask.unsqueeze(-1).to(self.embedding.weight.dtype)
         hidden: Tensor = self.dropout(self.embedding(input_ids)) * mask  # (batch, time, hidden)
         for mix in self.mix:

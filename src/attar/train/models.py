@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from attar.files import write_atomically
+from attar.runtime.pairs import PairTemplate
 from attar.runtime.windows import joined, joined_offsets, set_windows
 from attar.tasks import TASKS
 from attar.tasks.sentences import SentenceIds, with_words
@@ -40,6 +41,13 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
 
 
+def types_after(input_ids: Tensor, separator: int) -> Tensor:
+    """Token types of pairs: 0 up to the first separator, 1 after it. Both (batch, time). The
+    model finds them itself, so that what runs it need not know of them."""
+    found = (input_ids == separator).to(torch.int64)
+    return ((found.cumsum(dim=1) - found) > 0).to(torch.int64)
+
+
 class Model(nn.Module):
     """Text classifier under construction. forward -> (logits, embedding)."""
 
@@ -51,15 +59,18 @@ class Model(nn.Module):
         tokenizer: Tokenizer,
         max_length: int,
         windows: int = 1,
+        pairs: bool = False,
     ) -> None:
         """max_length: tokens that are read at once. windows: of that length, as many as are
-        read of a text at most."""
+        read of a text at most. pairs: it reads two texts in one sequence (`runtime.pairs`), and
+        gives one column, how well they belong together."""
         super().__init__()
         self.task = task
         self.reads = TASKS.get(task).reads
         self.encoder = encoder
         self.columns = columns
-        self.head = HEADS.get(task)(encoder.hidden, columns)
+        self.pairs = pairs
+        self.head = HEADS.get("pairs" if pairs else task)(encoder.hidden, columns)
         self.max_length = max_length
         self.windows = windows
         self.set_tokenizer(tokenizer)
@@ -73,9 +84,14 @@ class Model(nn.Module):
         self.pad_id = (tokenizer.padding or {}).get("pad_id") or pad_id_of(tokenizer)
         set_windows(tokenizer, self.max_length, self.windows)
         self.tokenizer = tokenizer
+        self.template = PairTemplate(tokenizer, self.max_length) if self.pairs else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.encoder(input_ids, attention_mask)
+        if self.template is not None and self.template.separator is not None:
+            types = types_after(input_ids, self.template.separator)
+            hidden = self.encoder(input_ids, attention_mask, types)
+        else:
+            hidden = self.encoder(input_ids, attention_mask)
         embedding = mean_pool(hidden, attention_mask)
         if self.reads == "words":  # the text, then each token: (batch, 1 + time, columns)
             return self.head(torch.cat([embedding[:, None], hidden], dim=1)), embedding
@@ -189,6 +205,7 @@ class Model(nn.Module):
             "max_length": self.max_length,
             "windows": self.windows,
             "unit": self.head.unit,
+            **({"pairs": True} if self.pairs else {}),
             "encoder": self.encoder.spec(),
         }
         text = json.dumps(settings, indent=1, sort_keys=True, default=str)
@@ -207,6 +224,7 @@ class Model(nn.Module):
             Tokenizer.from_file(str(folder / "tokenizer.json")),
             settings["max_length"],
             settings.get("windows", 1),
+            settings.get("pairs", False),
         )
         model.head.unit = settings.get("unit", False)
         model.load_state_dict(load_file(folder / "model.safetensors"))

@@ -44,6 +44,7 @@ def headline(report: Mapping[str, Any]) -> Html:
         f"{len(labels)} {'kinds of calls' if functions else 'labels'}" if labels else None,
         f"{len(spans)} kinds of spans" if spans else None,
         f"{report['documents']:,} documents" if report.get("documents") else None,
+        f"the best {dig(report, 'rescore', 'top')} scored again" if report.get("rescore") else None,
         f"{len(sections)} sections" if sections and len(sections) > 1 else None,
     ]
     main = next(iter(figures_of(report)), None)

@@ -10,6 +10,7 @@ HEADS: Registry[type] = Registry(
         "classify": "attar.train.heads.classify:ClassifyHead",
         "extract": "attar.train.heads.extract:ExtractHead",
         "multilabel": "attar.train.heads.multilabel:MultilabelHead",
+        "pairs": "attar.train.heads.pairs:PairHead",
         "rank": "attar.train.heads.rank:RankHead",
         "summarize": "attar.train.heads.summarize:SummarizeHead",
     },
