@@ -21,6 +21,7 @@ FINETUNE_METHODS = ("auto", "full", "top_layers", "lora", "frozen", "contrastive
 SUSPICIOUS_LABELS = ("auto", "keep", "drop", "relabel")
 PERSONAL_DATA = ("keep", "flag", "redact")
 QUALITY_FILTERS = ("unlabeled", "all", "off")
+LEAKS = ("texts", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class DataSection:
 
     label_separator: between the labels of a multilabel row that gives them as one text,
     as CSV must; JSON lists need none. functions: a JSON file of those that texts may ask for
-    (docs/extract.md). documents: of the task rank. What the last four mean, and why nothing of
+    (docs/extract.md). documents: of the task rank. What the last five mean, and why nothing of
     it touches certify: docs/curation.md.
     """
 
@@ -47,6 +48,7 @@ class DataSection:
     quality_filter: str = "unlabeled"
     personal_data: str = "keep"
     suspicious_labels: str = "auto"
+    leaks: str = "texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             quality_filter=_choice(data, "quality_filter", "[data]", QUALITY_FILTERS),
             personal_data=_choice(data, "personal_data", "[data]", PERSONAL_DATA),
             suspicious_labels=_choice(data, "suspicious_labels", "[data]", SUSPICIOUS_LABELS),
+            leaks=_leaks(data),
         ),
         teacher=_teacher(_table(table, "teacher")),
         student=_student(_table(table, "student"), folder),
@@ -175,6 +178,16 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
         claims=_claims(table.get("claims", [])),
         folder=folder,
     )
+
+
+def _leaks(data: Mapping[str, Any]) -> str:
+    chosen = _choice(data, "leaks", "[data]", LEAKS)
+    if chosen == "groups" and "group" not in data:
+        raise RecipeError(
+            '[data] leaks = "groups": rows are kept apart by their group, and none is named. '
+            'Name the field, such as group = "conversation", or take leaks out.'
+        )
+    return chosen
 
 
 def _teacher(table: Mapping[str, Any]) -> TeacherSection:

@@ -84,7 +84,10 @@ def curate(
     # All labeled rows: evaluation may draw one that merging took out.
     near = Neighborhood(chain(labeled, test, unlabeled))
     train = _keep(filters.without_near_duplicates(train, near), dropped)
-    train = _keep(filters.without_leaks(train, test, near), dropped)
+    if fields.leaks == "groups":  # what people say again and again is no leak
+        train = _keep(filters.without_shared_groups(train, test), dropped)
+    else:
+        train = _keep(filters.without_leaks(train, test, near), dropped)
 
     learnable, _ = repeats.to_learn(train)
     names = _labels(task, learnable)
