@@ -123,6 +123,29 @@ def choose_threshold(design: Read, calibrate: Read, at_most: float, alpha: float
     return chosen
 
 
+def redrawn(
+    population: Read, sizes: tuple[int, int], at_most: float, alpha: float, draws: int
+) -> float:
+    """How often the threshold breaks its promise when the dialogues of design and of calibrate
+    (sizes) are drawn from a population, with replacement, whose own error is the truth."""
+    rng, broken = np.random.default_rng(0), 0
+    members = np.split(
+        np.arange(len(population.sure)), np.flatnonzero(np.diff(population.dialogue)) + 1
+    )
+
+    def drawn(size: int) -> Read:
+        chosen = [members[i] for i in rng.integers(len(members), size=size)]
+        rows = np.concatenate(chosen)
+        numbers = np.repeat(np.arange(size), [len(one) for one in chosen])
+        return Read(population.sure[rows], population.right[rows], numbers)
+
+    for _ in range(draws):
+        cut = choose_threshold(drawn(sizes[0]), drawn(sizes[1]), at_most, alpha)
+        if cut is not None:
+            broken += 1 - error(population, cut).value > at_most
+    return broken / draws
+
+
 @dataclass(frozen=True, slots=True)
 class Contained:
     """Counts of dialogues. contained: every turn is answered. right: and every answer is right.

@@ -62,13 +62,16 @@ from dialogue_rules import (
     count,
     error,
     read_turns,
+    redrawn,
 )
 
 DOMAINS = ("airline", "insurance", "software")
 ALPHA = 0.05
 
 
-def figures(model: Model, parts: Parts, rule: Rule, aim: float) -> Iterator[dict[str, Any]]:
+def figures(
+    model: Model, parts: Parts, rule: Rule, aim: float, draws: int
+) -> Iterator[dict[str, Any]]:
     """Of the test dialogues, at the threshold from calibrate and then at the model's own."""
 
     def read(dialogues: Dialogues) -> Read:
@@ -81,6 +84,10 @@ def figures(model: Model, parts: Parts, rule: Rule, aim: float) -> Iterator[dict
     cut = float("inf") if threshold is None else threshold
     whole = {"model": model.title, "rule": rule.name, "threshold": threshold}
     whole |= {"size_mb": model.size_mb, "p50_ms": model.p50_ms, "build_s": model.build_s}
+    if draws and model.answers is not None:
+        sizes = len(parts.design), len(parts.calibrate)
+        whole["redrawn"] = redrawn(test, sizes, aim, ALPHA, draws)
+        print(f"{model.title}, {rule.name}: broken in {whole['redrawn']:.1%}", file=sys.stderr)
     yield whole | measured(test, test.sure >= cut)
     if model.answers is not None:
         own = model.answers([turn.text for turn in flat(parts.test)]) & (test.sure >= 0)
@@ -138,6 +145,12 @@ def arguments() -> argparse.Namespace:
     add("--finetune", default="frozen", help="of the teacher, as in recipes: %(default)s")
     add("--aim", type=float, default=AT_MOST,
         help="error that the threshold guarantees on calibrate: %(default)s")  # fmt: skip
+    add(
+        "--draws",
+        type=int,
+        default=0,
+        help="redraws of the dialogues that choose attar's threshold",
+    )
     add("--no-attar", action="store_true", help="the rival only")
     add("--rows", choices=("test", "design"), default="test",
         help="design: measure on the dialogues that fix the sequence, to try things")  # fmt: skip
@@ -161,7 +174,7 @@ def main() -> int:
                       f"{outside} with a turn out of domain", ""]  # fmt: skip
             lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
             for model in models:
-                for row in figures(model, shown, rule, options.aim):
+                for row in figures(model, shown, rule, options.aim, options.draws):
                     found.append({"domain": domain, "measured on": options.rows, **row})
                     lines.append(f"| {' | '.join(cells(row))} |")
         print("\n".join(lines[-16:]), file=sys.stderr, flush=True)
