@@ -125,6 +125,8 @@ def test_the_least_recipe_and_its_defaults(tmp_path: Path) -> None:
         (LEAST + '[[claims]]\nmetric = "accuracy"\nat_least = 0.5\nconfidence = 95', "0.5 to"),
         (LEAST + 'personal_data = "redcat"', r"\[data\] personal_data.*Did you mean 'redact'"),
         (LEAST + 'suspicious_labels = "fix"', "Known: auto, keep, drop, relabel"),
+        (LEAST + 'leaks = "group"', "Did you mean 'groups'"),
+        (LEAST + 'leaks = "groups"', "none is named"),
         (LEAST + 'languages = "en"', r"\[data\] languages = 'en': expected a list"),
         ('task = "x"\n[data]\ntrain = []', "empty list"),
         ('task = "x"\n[data]\ntrain = [1]', "a file name or a list"),

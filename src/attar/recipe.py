@@ -22,6 +22,7 @@ SUSPICIOUS_LABELS = ("auto", "keep", "drop", "relabel")
 PERSONAL_DATA = ("keep", "flag", "redact")
 MOST_RESCORED = 20  # documents of a query; `runtime.index.CANDIDATES`
 QUALITY_FILTERS = ("unlabeled", "all", "off")
+LEAKS = ("texts", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class DataSection:
     label_separator: between the labels of a multilabel row that gives them as one text,
     as CSV must; JSON lists need none. calibrate: rows that thresholds are fixed on, such as the
     model will meet; else some of train are. functions: a JSON file of those that texts may ask for
-    (docs/extract.md). documents: of the task rank. What the last four mean, and why nothing of
+    (docs/extract.md). documents: of the task rank. What the last five mean, and why nothing of
     it touches certify: docs/curation.md.
     """
 
@@ -50,6 +51,7 @@ class DataSection:
     quality_filter: str = "unlabeled"
     personal_data: str = "keep"
     suspicious_labels: str = "auto"
+    leaks: str = "texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
             quality_filter=_choice(data, "quality_filter", "[data]", QUALITY_FILTERS),
             personal_data=_choice(data, "personal_data", "[data]", PERSONAL_DATA),
             suspicious_labels=_choice(data, "suspicious_labels", "[data]", SUSPICIOUS_LABELS),
+            leaks=_leaks(data),
         ),
         teacher=_teacher(_table(table, "teacher")),
         student=_student(_table(table, "student"), folder),
@@ -190,6 +193,16 @@ def parse_recipe(table: Mapping[str, Any], folder: Path, default_name: str = "mo
         claims=_claims(table.get("claims", [])),
         folder=folder,
     )
+
+
+def _leaks(data: Mapping[str, Any]) -> str:
+    chosen = _choice(data, "leaks", "[data]", LEAKS)
+    if chosen == "groups" and "group" not in data:
+        raise RecipeError(
+            '[data] leaks = "groups": rows are kept apart by their group, and none is named. '
+            'Name the field, such as group = "conversation", or take leaks out.'
+        )
+    return chosen
 
 
 def _teacher(table: Mapping[str, Any]) -> TeacherSection:

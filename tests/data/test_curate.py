@@ -184,6 +184,19 @@ def test_groups_of_certify_leave_train(shop: Workshop) -> None:
     assert "shares the group '0' with test.jsonl, row 10" in dataset.dropped[0].detail
 
 
+def test_texts_that_come_again_stay_where_groups_keep_rows_apart(shop: Workshop) -> None:
+    train = [row | {"who": i // 4} for i, row in enumerate(labeled(100, 1))]
+    again = train[90]["text"]
+    test = [{"text": text, "label": "x", "who": 200} for text in (again, again + " a")]
+    test += [row | {"who": 201} for row in labeled(9, 3)] + [labeled(1, 4)[0] | {"who": 0}]
+    assert 91 in drops(shop.curate(train, test, group="who"))[reasons.LEAK]
+    dataset = shop.curate(train, test, group="who", leaks="groups")
+    assert drops(dataset) == {reasons.LEAK: [1, 2, 3, 4]}
+    learned = (*dataset.train, *dataset.select, *dataset.calibrate)
+    assert again in [row.text for row in learned]
+    assert not {row.group for row in learned} & {row.group for row in dataset.certify}
+
+
 def test_no_near_duplicates_or_groups_straddle(shop: Workshop) -> None:
     rng = random.Random(5)
     train = []

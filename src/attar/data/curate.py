@@ -84,10 +84,15 @@ def curate(
     # All labeled rows: evaluation may draw one that merging took out.
     near = Neighborhood(chain(labeled, *given.values(), unlabeled))
     train = _keep(filters.without_near_duplicates(train, near), dropped)
-    if "calibrate" in given:
-        given["calibrate"] = _keep(filters.without_leaks(given["calibrate"], test, near), dropped)
     apart = [row for rows in given.values() for row in rows]
-    train = _keep(filters.without_leaks(train, apart, near), dropped)
+    if fields.leaks == "groups":  # what people say again and again is no leak
+        train = _keep(filters.without_shared_groups(train, apart), dropped)
+    else:
+        if "calibrate" in given:
+            own = filters.without_leaks(given["calibrate"], test, near)
+            given["calibrate"] = _keep(own, dropped)
+            apart = [row for rows in given.values() for row in rows]
+        train = _keep(filters.without_leaks(train, apart, near), dropped)
 
     learnable, _ = repeats.to_learn(train)
     names = _labels(task, learnable)

@@ -174,11 +174,8 @@ def without_near_duplicates(rows: Iterable[Row], near: Neighborhood) -> Filtered
 def without_leaks(rows: Sequence[Row], held_out: Sequence[Row], near: Neighborhood) -> Filtered:
     """Drop rows that equal, nearly equal or share a group with a held-out row."""
     texts: dict[int, Row] = {}
-    groups: dict[str, Row] = {}
     for row in held_out:
         texts.setdefault(near.key(row), row)
-        if row.group is not None:
-            groups.setdefault(row.group, row)
     leaks: dict[int, Row] = {}
     for row in rows:
         found = next((texts[key] for key in near.near(row) if key in texts), None)
@@ -186,14 +183,29 @@ def without_leaks(rows: Sequence[Row], held_out: Sequence[Row], near: Neighborho
             leaks[near.key(row)] = found
     others = [row for row in rows if near.key(row) not in leaks]
     leaks |= near.near_in_cluster(others, list(texts.values()))
-    kept: list[Row] = []
+    apart: list[Row] = []
     dropped = []
     for row in rows:
         found = leaks.get(near.key(row))
         if found is not None:
             nearly = "" if near.key(found) == near.key(row) else "nearly "
             dropped.append(Dropped(row, reasons.LEAK, f"{nearly}the text of {found.place}"))
-        elif row.group is not None and row.group in groups:
+        else:
+            apart.append(row)
+    kept, shared = without_shared_groups(apart, held_out)
+    return kept, dropped + shared
+
+
+def without_shared_groups(rows: Iterable[Row], held_out: Iterable[Row]) -> Filtered:
+    """Drop rows that share a group with a held-out row, whatever they say."""
+    groups: dict[str, Row] = {}
+    for row in held_out:
+        if row.group is not None:
+            groups.setdefault(row.group, row)
+    kept: list[Row] = []
+    dropped = []
+    for row in rows:
+        if row.group is not None and row.group in groups:
             detail = f"shares the group {row.group!r} with {groups[row.group].place}"
             dropped.append(Dropped(row, reasons.LEAK, detail))
         else:

@@ -231,9 +231,12 @@ def _of_ratio(evidence: Ratio) -> BoundsAt:
     if evidence.groups is not None:
         _, units = np.unique(evidence.groups, return_inverse=True)
         part, whole = (np.bincount(units, one).astype(np.float64) for one in (part, whole))
+    # Where there is nothing to be right or wrong about there is no evidence: counted as rows, such
+    # units would make the one more row as small as a few spans in many texts are on the mean.
+    part, whole = part[whole > 0], whole[whole > 0]
     rows, width = len(part), evidence.high - evidence.low
     generator, lower, upper = np.random.default_rng(SEED), [], []
-    for first in range(0, DRAWS if whole.sum() else 0, AT_ONCE):
+    for first in range(0, DRAWS if rows else 0, AT_ONCE):
         weights = generator.exponential(size=(min(AT_ONCE, DRAWS - first), rows + 1))
         extra = weights[:, rows] * whole.mean()
         sums, totals = weights[:, :rows] @ part, weights[:, :rows] @ whole + extra
