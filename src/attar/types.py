@@ -72,7 +72,8 @@ class Flagged:
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Curated rows by split. `unlabeled` is the transfer set of distillation. documents: of the
-    task rank, whose texts are in `unlabeled` too."""
+    task rank, whose texts are in `unlabeled` too. own_calibrate: calibrate is no part of what
+    train was, but from a file of its own, whose rows may be of another kind."""
 
     train: tuple[Row, ...]
     select: tuple[Row, ...]
@@ -84,6 +85,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
     documents: tuple[Document, ...] = ()
+    own_calibrate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

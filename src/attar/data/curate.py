@@ -138,6 +138,7 @@ def curate(
         notes=(*notes, *remarks),
         fingerprint=_fingerprint(splits, documents),
         documents=documents,
+        own_calibrate="calibrate" in given,
     )
 
 
