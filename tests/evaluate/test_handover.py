@@ -89,6 +89,31 @@ def test_a_certified_threshold_keeps_its_promise() -> None:
     assert broken / 400 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
 
 
+def test_rows_of_another_kind_are_tested_from_several_starts() -> None:
+    """The design's rows are hard, so that it would begin where nothing holds; the promise holds."""
+    generator = np.random.default_rng(3)
+    thresholds = (*np.linspace(0.99, 0.61, 39).tolist(), -math.inf)
+    alone = Design(1.0, "probability", {}, thresholds[30:])
+    several = Design(1.0, "probability", {}, thresholds, starts=(4, 8, 12, 20))
+    acceptance, inside, right = answers(generator, 200_000)
+    broken = certified = answered = 0.0
+    for _ in range(300):
+        chosen = generator.integers(0, len(acceptance), 1000)
+        sample = acceptance[chosen], inside[chosen], right[chosen]
+        assert not certify_threshold(alone, *sample, [ERROR]).certified
+        found = certify_threshold(several, *sample, [ERROR])
+        if not found.certified or found.value is None:
+            continue
+        certified += 1
+        kept = acceptance >= found.value
+        answered += kept.mean()
+        broken += (~right[kept]).mean() > 0.05
+    assert "4 starts" in found.method
+    assert certified > 200
+    assert answered / certified > 0.3
+    assert broken / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
 def test_two_claims_are_both_kept() -> None:
     generator = np.random.default_rng(2)
     design = designed(generator, [ERROR, ACCEPTED], 2000)

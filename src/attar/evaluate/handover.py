@@ -30,6 +30,8 @@ LABEL_ERROR = "label_error_when_answering"
 #: Claims that a threshold can serve; all are "at most" claims.
 ERROR_CLAIMS = ("error_when_answering", LABEL_ERROR, "oos_acceptance")
 THRESHOLDS = 100
+#: Where testing begins on rows of another kind, as shares of the rows answered that fix the order.
+STARTS = (0.1, 0.2, 0.3, 0.45)
 #: Another score must part the rows so much better than the probability, which costs no bytes.
 WORTH_IT = 0.005
 RANK = 32  # of the space of distances
@@ -39,14 +41,15 @@ CURVE_POINTS = 50
 @dataclass(frozen=True, slots=True)
 class Design:
     """What is fixed before calibrate is looked at. thresholds: in the order of testing,
-    from the one most likely to hold down to always answering (minus infinity). tuned: what
-    the task fixed on the same rows."""
+    from the one most likely to hold, or the strictest, down to always answering (minus infinity);
+    starts: the places in it that testing begins at. tuned: what the task fixed on the same rows."""
 
     temperature: float
     acceptance: str
     separation: Mapping[str, float]
     thresholds: tuple[float, ...]
     tuned: Mapping[str, Any] = field(default_factory=dict)
+    starts: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,14 @@ def design_handover(
     kinds: Sequence[str],
     claims: Sequence[ClaimSpec],
     calibrate_rows: int,
+    alike: bool = True,
 ) -> Design:
     """Fix temperature, acceptance and the order of thresholds on the select rows.
 
     settings: the task's, as in the manifest. kinds: ways of acceptance that the bundle
     could carry. calibrate_rows: how many rows the test will have, which decides where the
-    order can sensibly start.
+    order can sensibly start. alike: they are of the same kind as `rows`; of others nothing can be
+    predicted, and testing begins at several places.
     """
     settings = {**settings, "threshold": None}
     temperature = fit_temperature(
@@ -111,8 +116,13 @@ def design_handover(
     }
     separation = {kind: _separation(values, inside, right) for kind, values in scores.items()}
     best = max(kinds, key=lambda kind: separation[kind] - WORTH_IT * (kind != "probability"))
-    order = _order(scores[best], inside, right, error_claims(claims), calibrate_rows)
     parted = {k: round(v, 6) for k, v in separation.items()}
+    asked = error_claims(claims)
+    if not alike and asked and inside.any():
+        order = _every_threshold(scores[best][inside])
+        starts = tuple(sorted({int(share * len(order)) for share in STARTS}))
+        return Design(temperature, best, parted, tuple(order), tuned, starts)
+    order = _order(scores[best], inside, right, asked, calibrate_rows)
     return Design(temperature, best, parted, tuple(order), tuned)
 
 
@@ -167,7 +177,8 @@ def certify_threshold(
     """The most answering threshold that calibrate guarantees. Arrays: (calibrate rows,).
 
     With several error claims a threshold is kept only where each can be guaranteed, so
-    the largest of their p-values counts, each against its own level.
+    the largest of their p-values counts, each against its own level. Of several starts
+    each has its share of the level (Angelopoulos et al. 2021, section 3.2).
     """
     asked = error_claims(claims)
     if not asked:
@@ -177,10 +188,18 @@ def certify_threshold(
         max(_p_value(c, t, acceptance, inside, right) * alpha / (1 - c.confidence) for c in asked)
         for t in design.thresholds
     ]
-    passed = fixed_sequence(p_values, alpha)
-    chosen = design.thresholds[max(0, passed - 1)]
+    share = alpha / len(design.starts)
+    reached = [
+        start + fixed_sequence(p_values[start:], share)
+        for start in design.starts
+        if p_values[start] <= share
+    ]
+    chosen = design.thresholds[max(reached) - 1 if reached else design.starts[0]]
     value = None if math.isinf(chosen) else round(chosen, 6)
-    return Threshold(value, "learn then test, fixed sequence", passed > 0, len(acceptance))
+    method = "learn then test, fixed sequence"
+    if len(design.starts) > 1:
+        method += f" from {len(design.starts)} starts"
+    return Threshold(value, method, bool(reached), len(acceptance))
 
 
 def curve(
@@ -241,8 +260,7 @@ def _order(
     """
     if not claims or not inside.any():
         return [-math.inf]
-    cuts = np.unique(np.quantile(values[inside], np.linspace(0, 0.99, THRESHOLDS), method="lower"))
-    ordered = [*cuts[::-1].tolist()[:-1], -math.inf]
+    ordered = _every_threshold(values[inside])
     scale = calibrate_rows / max(1, len(values))
     predicted = [
         max(_p_value(claim, cut, values, inside, right, scale) for claim in claims)
@@ -250,6 +268,12 @@ def _order(
     ]
     start = int(np.argmin(predicted))
     return ordered[start:]
+
+
+def _every_threshold(values: NDArray[np.float64]) -> list[float]:
+    """That part the values, the strictest first, down to none."""
+    cuts = np.unique(np.quantile(values, np.linspace(0, 0.99, THRESHOLDS), method="lower"))
+    return [*cuts[::-1].tolist()[:-1], -math.inf]
 
 
 def _p_value(

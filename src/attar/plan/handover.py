@@ -37,7 +37,6 @@ from attar.teachers.documents import KnowsDocuments
 from attar.train.shapes import reports_bytes
 from attar.types import Outputs, Row
 
-DESIGN_SHARE = 3  # every third row of a calibrate of its own
 DESIGN_ROWS = 2_000  # queries at most, each searched for
 FITTED_ROWS = 10_000  # of train, at most, that distances are fitted on
 
@@ -83,20 +82,11 @@ def draft_with_threshold(
         plain |= {"hybrid": trial.manifest["task_settings"]["hybrid"], "rescore": second.settings()}
     read = (context.dataset.documents, document_vectors(context), second)
     draft = write_draft(path, model, context.task, plain, name, None, *read)
-    rows = _independent(context.dataset.calibrate)
-    if context.dataset.own_calibrate and context.task.gold_kind != "document":
-        # Select is of train's kind, which may be another: a share of these rows fixes what is
-        # tried in which order, and the others, which it has not seen, test it.
-        first = rows[::DESIGN_SHARE]
-        rows = [row for place, row in enumerate(rows) if place % DESIGN_SHARE]
-        seen = (draft, context, first)
-    else:
-        fresh = design_rows(trial_context, rescored="rescore" in plain)
-        seen = (trial, trial_context, fresh)
-    design = _design(draft, *seen, claims, limit_bytes, plain, len(rows))
+    design = _design(draft, trial, context, trial_context, claims, limit_bytes, plain)
     chosen = {"temperature": design.temperature, "acceptance": design.acceptance}
     predictor = Predictor(draft)
     nearest = _fit(predictor, context) if design.acceptance == "distance" else None
+    rows = _independent(context.dataset.calibrate)
     outputs = _with_distance(predictor.outputs([row.text for row in rows]), nearest)
     settings = {**plain, **chosen}
     if context.task.gold_kind == "document":
@@ -125,29 +115,29 @@ def draft_with_threshold(
 
 def _design(
     draft: Bundle,
-    model: Bundle,
+    trial: Bundle,
     context: Context,
-    rows: Sequence[Row],
+    trial_context: Context,
     claims: Sequence[ClaimSpec],
     limit_bytes: float,
     settings: Mapping[str, Any],
-    asked: int,
 ) -> Design:
-    """model: which has learned from the train rows of `context`, and not from `rows`. asked: how
-    many rows will test it."""
-    predictor = Predictor(model)
+    rows = design_rows(trial_context, rescored="rescore" in settings)
+    predictor = Predictor(trial)
     outputs = predictor.outputs([row.text for row in rows])
     kinds = ["label" if about_labels(claims) else "probability"]
     asked_for = error_claims(claims) or not _inside(rows, context).all()
     if asked_for and "energy" in context.task.acceptances:
         kinds.append("energy")
-        nearest = _fit(predictor, context)
+        nearest = _fit(predictor, trial_context)
         reports = reports_bytes(len(context.columns))
         bytes_needed = 2 * (nearest.projection.size + nearest.centers.size)
         if draft.size_bytes + bytes_needed + reports <= limit_bytes:
             kinds.append("distance")
             outputs = _with_distance(outputs, nearest)
-    return design_handover(context.task, outputs, rows, settings, kinds, claims, asked)
+    asked = len(context.dataset.calibrate)
+    alike = not context.dataset.own_calibrate
+    return design_handover(context.task, outputs, rows, settings, kinds, claims, asked, alike)
 
 
 def design_rows(context: Context, rescored: bool = False) -> list[Row]:
