@@ -114,6 +114,21 @@ def test_rows_of_another_kind_are_tested_from_several_starts() -> None:
     assert broken / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
 
 
+def test_for_rows_of_another_kind_probabilities_are_tried() -> None:
+    generator = np.random.default_rng(0)
+    acceptance = generator.random(50)
+    logits = np.stack([np.log(acceptance / (1 - acceptance)), np.zeros(50)], axis=1)
+    rows = [Row(f"text {i}", "a") for i in range(50)]
+    options = {"labels": ["a", "b"], "out_of_scope": None, "temperature": 1.0, "threshold": None}
+    given = ({"logits": logits.astype(np.float32)}, rows, options, ["probability"])
+    design = design_handover(CLASSIFY, *given, [ERROR], 1000, alike=False)
+    assert len(design.starts) == 4 and design.thresholds[-1] == -math.inf
+    assert list(design.thresholds) == sorted(design.thresholds, reverse=True)
+    begins = [design.thresholds[start] for start in design.starts]
+    assert begins == pytest.approx([0.995, 0.99, 0.975, 0.95], abs=0.01)
+    assert design_handover(CLASSIFY, *given, [], 1000, alike=False).starts == (0,)
+
+
 def test_two_claims_are_both_kept() -> None:
     generator = np.random.default_rng(2)
     design = designed(generator, [ERROR, ACCEPTED], 2000)

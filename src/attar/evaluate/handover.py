@@ -30,8 +30,8 @@ LABEL_ERROR = "label_error_when_answering"
 #: Claims that a threshold can serve; all are "at most" claims.
 ERROR_CLAIMS = ("error_when_answering", LABEL_ERROR, "oos_acceptance")
 THRESHOLDS = 100
-#: Where testing begins on rows of another kind, as shares of the rows answered that fix the order.
-STARTS = (0.1, 0.2, 0.3, 0.45)
+#: Probabilities at which testing begins on rows of another kind than those that fix the order.
+STARTS = (0.995, 0.99, 0.975, 0.95)
 #: Another score must part the rows so much better than the probability, which costs no bytes.
 WORTH_IT = 0.005
 RANK = 32  # of the space of distances
@@ -97,8 +97,9 @@ def design_handover(
 
     settings: the task's, as in the manifest. kinds: ways of acceptance that the bundle
     could carry. calibrate_rows: how many rows the test will have, which decides where the
-    order can sensibly start. alike: they are of the same kind as `rows`; of others nothing can be
-    predicted, and testing begins at several places.
+    order can sensibly start. alike: they are of the same kind as `rows`; for others nothing can be
+    learned from these, so that what is tried are probabilities, in an order fixed once and for all
+    that begins at several places.
     """
     settings = {**settings, "threshold": None}
     temperature = fit_temperature(
@@ -118,10 +119,10 @@ def design_handover(
     best = max(kinds, key=lambda kind: separation[kind] - WORTH_IT * (kind != "probability"))
     parted = {k: round(v, 6) for k, v in separation.items()}
     asked = error_claims(claims)
-    if not alike and asked and inside.any():
-        order = _every_threshold(scores[best][inside])
-        starts = tuple(sorted({int(share * len(order)) for share in STARTS}))
-        return Design(temperature, best, parted, tuple(order), tuned, starts)
+    if not alike and asked:
+        order = _every_probability()
+        starts = tuple(sum(tried > start for tried in order) for start in STARTS)
+        return Design(temperature, kinds[0], parted, tuple(order), tuned, starts)
     order = _order(scores[best], inside, right, asked, calibrate_rows)
     return Design(temperature, best, parted, tuple(order), tuned)
 
@@ -260,7 +261,8 @@ def _order(
     """
     if not claims or not inside.any():
         return [-math.inf]
-    ordered = _every_threshold(values[inside])
+    cuts = np.unique(np.quantile(values[inside], np.linspace(0, 0.99, THRESHOLDS), method="lower"))
+    ordered = [*cuts[::-1].tolist()[:-1], -math.inf]
     scale = calibrate_rows / max(1, len(values))
     predicted = [
         max(_p_value(claim, cut, values, inside, right, scale) for claim in claims)
@@ -270,10 +272,10 @@ def _order(
     return ordered[start:]
 
 
-def _every_threshold(values: NDArray[np.float64]) -> list[float]:
-    """That part the values, the strictest first, down to none."""
-    cuts = np.unique(np.quantile(values, np.linspace(0, 0.99, THRESHOLDS), method="lower"))
-    return [*cuts[::-1].tolist()[:-1], -math.inf]
+def _every_probability() -> list[float]:
+    """From 0.999 down to 0.01, evenly in their odds' logarithm, and none."""
+    log_odds = np.linspace(math.log(0.999 / 0.001), math.log(0.01 / 0.99), THRESHOLDS)
+    return [*(1 / (1 + np.exp(-log_odds))).tolist(), -math.inf]
 
 
 def _p_value(
