@@ -122,3 +122,9 @@ def test_none_of_the_pages() -> None:
     assert "don't find that" in reply.texts[0] and reply.source is None
     chat.say("that card thing again", "gift_card")
     assert chat.say("none of these").handed == "failures"
+
+
+def test_where_an_order_is_stands_on_no_page() -> None:
+    reply = Chat().say("where is my order to York", request("order_status", 0.9), abstained=True)
+    assert reply.source is None
+    assert "where an order is" in reply.texts[0]

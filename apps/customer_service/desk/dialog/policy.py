@@ -168,9 +168,7 @@ def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
         if same or found[0].score < _HARDLY:
             talk.tell("closing")
             return
-    if (not found or FLOWS[found[0].intent].at_once or tone.asks(talk.text)) and (
-        passage := talk.knows(talk.text)
-    ):
+    if _on_a_page(talk, found) and (passage := talk.knows(talk.text)):
         pages.tell_passage(talk, passage)
         talk.change(unclear=0)
         return
@@ -188,6 +186,14 @@ def _unsure(talk: Talk, understood: Understood, found: list[Request]) -> None:
     if len(ranked) == 1:
         raise choices.meant(talk, ranked[0][0])
     raise choices.choice(talk)
+
+
+def _on_a_page(talk: Talk, found: list[Request]) -> bool:
+    """Whether a help page may be the answer: not where a fact of an order is asked for."""
+    if not found or FLOWS[found[0].intent].at_once:
+        return True
+    flow = FLOWS[found[0].intent]
+    return tone.asks(talk.text) and (flow.page or not flow.order)
 
 
 def _ranked(
