@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from free_ports import free_port
+
 USER, PASSWORD = "desk", "secret-of-the-mailbox"
 _SETTINGS = """
 protocols = imap
@@ -103,7 +105,7 @@ def running(certificate: bytes, key: bytes, authority: str) -> Iterator[tuple[in
         for name in ("mail", "home"):
             (folder / name).mkdir()
             os.chown(folder / name, owner.pw_uid, owner.pw_gid)
-        port, tls_port = _free_port(), _free_port()
+        port, tls_port = free_port(), free_port()
         about = {
             "internal": "dovecot" if root else owner.pw_name,
             "group": "dovecot" if root else "",
@@ -135,12 +137,6 @@ def _exists(user: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import socket
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from desk.channels.email_channel import EmailChannel
 from desk.channels.email_settings import Email
 from desk.secret import Secret
 from desk.types import Desk
+from free_ports import free_port
 
 OWN, ANNA = "help@shop.example", "anna@mail.example"
 
@@ -107,9 +107,7 @@ def serving_smtp(judge: Any = None, **more: Any) -> Iterator[Post]:
 
     if judge is not None:
         Handler.auth_XOAUTH2 = staticmethod(judge)  # type: ignore[attr-defined]
-    with socket.socket() as probe:  # the controller knocks at its port, so it must know it
-        probe.bind(("127.0.0.1", 0))
-        post.port = probe.getsockname()[1]
+    post.port = free_port()  # the controller knocks at its port, so it must know it
     controller = Controller(Handler(), hostname="127.0.0.1", port=post.port, **more)
     controller.start()
     try:

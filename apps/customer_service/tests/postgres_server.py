@@ -6,13 +6,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from free_ports import free_port
 
 
 def missing() -> str | None:
@@ -65,7 +66,7 @@ def running() -> Iterator[str]:
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
-        port = _free_port()
+        port = free_port()
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(
                 [
@@ -107,12 +108,6 @@ def _other_user() -> str | None:
         except KeyError:
             continue
     return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from desk.channels.delivered import CLAIM_S, DONE, Delivered, InProcess, InSql, delivered
+from free_ports import free_port
 
 Open = Callable[[], Delivered]
 DAY = 86_400.0
@@ -31,9 +32,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no Redis: install Debian's package redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:

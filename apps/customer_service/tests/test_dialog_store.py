@@ -19,6 +19,7 @@ from desk.dialog.state import Conversation, Wish, from_json, to_json
 from desk.dialog.store import Claim
 from desk.types import Done, Passage, Reply, Turn
 from dialog_shop import ANNA, Chat, MemoryShop
+from free_ports import free_port
 
 WISH = Wish("cancel_order", "cancel", "m1", 1, {"a": "b"}, {"confirm": 1}, "Sure?", True)
 FULL = Conversation(
@@ -56,9 +57,7 @@ def dialog_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server on this machine: apt-get install redis-server")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     server = subprocess.Popen(
         [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],

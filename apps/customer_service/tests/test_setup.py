@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import httpx
 import attar
 from desk.channels.settings import SettingsError
 from desk.setup import opened, read_setup
+from free_ports import free_port
 
 APPLICATION, ROOT = Path(__file__).parents[1], Path(__file__).parents[3]
 MAKE = """
@@ -120,9 +120,7 @@ def environment() -> dict[str, str]:
 @contextlib.contextmanager
 def running(*arguments: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The command on a free port, ended by its process id."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         command(*arguments, "--port", port),
