@@ -40,9 +40,14 @@ quickstart: $(INSTALLED) ## Build the support desk's model and try it
 DESK := desk-demo
 ABOUT := apps/customer_service
 
-$(DESK)/%.attar: $(ABOUT)/%.toml $(ABOUT)/understand/train.jsonl $(ABOUT)/help/faq.jsonl | $(INSTALLED)
+# Status 4: built, and a claim is not met or not decided, as the report says. The desk asks where
+# its models are not sure, and is served all the same.
+$(DESK)/%.attar: $(ABOUT)/%.toml | $(INSTALLED)
 	@mkdir -p $(DESK)
-	@$(BIN)/attar build $< -o $@ --force
+	@$(BIN)/attar build $< -o $@ --force || [ $$? -eq 4 ]
+
+$(DESK)/understand.attar: $(wildcard $(ABOUT)/understand/*)
+$(DESK)/help.attar: $(wildcard $(ABOUT)/help/*.jsonl)
 
 customer-service: $(INSTALLED) $(DESK)/understand.attar $(DESK)/help.attar ## A service desk over a made-up shop: builds its models once, prints where to look
 	@PYTHONPATH=$(ABOUT) $(BIN)/python -m desk demo --folder $(DESK) --understand $(DESK)/understand.attar --help-pages $(DESK)/help.attar --topics $(ABOUT)/help/topics.toml

@@ -2,7 +2,7 @@
 
 First what no model decides: asking for a person, danger, anger. Then the answer to what was asked;
 else the message's own requests, one after the other, each until it is settled or something is
-missing. What the model is not sure of is never done: the desk asks whether it was meant, once.
+missing. What the model is not sure of is never done: the customer chooses what was meant.
 """
 
 from __future__ import annotations
